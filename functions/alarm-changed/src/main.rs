@@ -1,0 +1,3 @@
+//! CloudWatch says that an alarm changed its state.
+
+fn main() {}

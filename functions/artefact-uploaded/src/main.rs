@@ -1,0 +1,3 @@
+//! S3 says that an object was created.
+
+fn main() {}

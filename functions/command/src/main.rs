@@ -1,0 +1,3 @@
+//! A person asks for something.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Carries out what the ledger asks for on ECS and CodeDeploy.
+
+fn main() {}

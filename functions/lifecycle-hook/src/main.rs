@@ -1,0 +1,3 @@
+//! ECS or CodeDeploy asks whether a deployment may go on.
+
+fn main() {}

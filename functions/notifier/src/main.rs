@@ -1,0 +1,3 @@
+//! Tells people what the ledger recorded.
+
+fn main() {}

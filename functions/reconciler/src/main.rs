@@ -1,0 +1,3 @@
+//! Looks, every minute, at what is overdue.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The engine's traits on DynamoDB, ECS, CodeDeploy and SNS.

@@ -1,0 +1,1 @@
+//! The pure core: every rule of Lastgood, and nothing that touches the world.

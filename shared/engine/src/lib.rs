@@ -1,0 +1,1 @@
+//! One look, one turn, and carrying out one entry, over three traits.

@@ -1,0 +1,1 @@
+//! The one address that people and functions of the local system know.
