@@ -1,0 +1,234 @@
+//! The listening side: every request is sent to who answers it, and what is only passed on streams
+//! through with its `Host` header untouched, because the signature covers it.
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use fleet::{Api, Call, Caller, Fleet};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc::UnboundedSender,
+    task::JoinSet,
+};
+
+use crate::{
+    answer::{self, Answer},
+    emulator::{Body, Emulator, EmulatorError, whole},
+    function_url::FunctionUrls,
+    identity::Identities,
+    image,
+    keys::Keys,
+    route::Route,
+    sigv4::{self, Signature},
+    uuid::uuid,
+};
+
+/// The longest body that is read whole. A function URL takes six megabytes, an image manifest four.
+const WHOLE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Headers that hold for one connection, not for the request.
+const HOP_BY_HOP: [HeaderName; 5] = [
+    header::CONNECTION,
+    // Answered by whoever reads the body: here.
+    header::EXPECT,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::UPGRADE,
+];
+
+/// Everything a request may need.
+pub(crate) struct Server {
+    pub(crate) emulator: Emulator,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) identities: Arc<Identities>,
+    pub(crate) urls: FunctionUrls,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) events: UnboundedSender<Value>,
+}
+
+/// A request whose body was read, or the answer that says why not.
+type Read = Result<Request<Bytes>, Answer>;
+
+impl Server {
+    /// Serves for ever; ends, with all connections, when the future is dropped.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    connections.spawn(Arc::clone(&self).connection(stream, peer.ip()));
+                }
+                // A client that went away before it was accepted, or too many files are open: the
+                // next one may succeed.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::task::yield_now().await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small packets may wait");
+        }
+        let service = service_fn(|request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let complete = match Route::of(request.uri(), request.headers()) {
+            Route::Emulator => return self.pass_on(request.map(BodyExt::boxed)).await,
+            Route::Keys => return self.keys(request).await,
+            Route::Fleet(api, operation) => match read(request).await {
+                Ok(request) => self.fleet(api, operation, &request).await,
+                Err(refusal) => refusal,
+            },
+            Route::FunctionUrl(url) => match read(request).await {
+                Ok(request) => self.urls.serve(&url, &request, peer).await,
+                Err(refusal) => refusal,
+            },
+            Route::PutImage => match read(request).await {
+                Ok(request) => return self.put_image(request).await,
+                Err(refusal) => refusal,
+            },
+        };
+        complete.map(whole)
+    }
+
+    async fn pass_on(&self, mut request: Request<Body>) -> Response<Body> {
+        strip(request.headers_mut());
+        match self.emulator.forward(request).await {
+            Ok(response) => {
+                let mut response = response.map(BodyExt::boxed);
+                strip(response.headers_mut());
+                response
+            }
+            Err(error) => unreachable(&error),
+        }
+    }
+
+    /// Passes on, and learns the key that the answer may give away.
+    async fn keys(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = self.pass_on(request.map(BodyExt::boxed)).await.into_parts();
+        match body.collect().await {
+            Ok(body) => {
+                let body = body.to_bytes();
+                if parts.status.is_success() {
+                    self.keys.learn(&String::from_utf8_lossy(&body));
+                }
+                Response::from_parts(parts, whole(body))
+            }
+            Err(error) => unreachable(&EmulatorError::Unreachable(error.into())),
+        }
+    }
+
+    async fn fleet(&self, api: Api, operation: String, request: &Request<Bytes>) -> Answer {
+        let service = match api {
+            Api::Ecs => "ecs",
+            Api::CodeDeploy => "codedeploy",
+        };
+        let signed = sigv4::Request {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            body: request.body(),
+        };
+        let identity = match self.identities.of(signed, service).await {
+            Ok(identity) => identity,
+            Err(error) => return answer::unknown_caller(&error),
+        };
+        let caller = Caller {
+            account: identity.account.clone(),
+            region: identity.region.clone(),
+            arn: identity.arn.clone(),
+        };
+        let name = operation.clone();
+        let reply = self
+            .fleet
+            .handle(Call {
+                api,
+                operation,
+                body: request.body().clone(),
+                caller,
+            })
+            .await;
+        answer::noted(&identity, &name, answer::json_1_1(reply.status, reply.body))
+    }
+
+    async fn put_image(&self, request: Request<Bytes>) -> Response<Body> {
+        let region = Signature::parse(request.headers()).map(|signature| signature.region);
+        let pushed = request.body().clone();
+        let (parts, body) = self.pass_on(request.map(whole)).await.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return unreachable(&EmulatorError::Unreachable(error.into())),
+        };
+        if let (true, Ok(region)) = (parts.status.is_success(), region) {
+            match image::pushed(&pushed, &body, &region, &uuid(), Timestamp::now()) {
+                Some(event) => self.emit(event),
+                None => tracing::warn!("a push was not understood; no event is sent for it"),
+            }
+        }
+        Response::from_parts(parts, whole(body))
+    }
+
+    fn emit(&self, event: Value) {
+        if self.events.send(event).is_err() {
+            tracing::warn!("nobody takes events any more");
+        }
+    }
+}
+
+/// Reads a body whole, within its limit.
+async fn read(request: Request<Incoming>) -> Read {
+    let (parts, body) = request.into_parts();
+    match Limited::new(body, WHOLE_BODY_BYTES_MAX).collect().await {
+        Ok(body) => Ok(Request::from_parts(parts, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(answer::message(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLargeException",
+            &format!("the body is longer than {WHOLE_BODY_BYTES_MAX} bytes"),
+        )),
+        Err(error) => {
+            let sentence = format!("the body broke off: {error}");
+            Err(answer::message(
+                StatusCode::BAD_REQUEST,
+                "IncompleteBody",
+                &sentence,
+            ))
+        }
+    }
+}
+
+fn strip(headers: &mut HeaderMap) {
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn unreachable(error: &EmulatorError) -> Response<Body> {
+    tracing::warn!(%error, "a request could not be passed on");
+    answer::message(
+        StatusCode::BAD_GATEWAY,
+        "ServiceUnavailable",
+        &error.to_string(),
+    )
+    .map(whole)
+}
