@@ -60,12 +60,19 @@ impl IamGuard {
         if let Some(allowed) = believed {
             return Ok(allowed);
         }
-        let parameters = [
+        let mut parameters = vec![
             ("Action", "SimulatePrincipalPolicy"),
             ("PolicySourceArn", question.0.as_str()),
             ("ActionNames.member.1", action),
             ("ResourceArns.member.1", resource),
         ];
+        if let Some((key, value)) = context(action, resource) {
+            parameters.extend([
+                ("ContextEntries.member.1.ContextKeyName", key),
+                ("ContextEntries.member.1.ContextKeyType", "string"),
+                ("ContextEntries.member.1.ContextKeyValues.member.1", value),
+            ]);
+        }
         let answer = self.emulator.query(place, "iam", &parameters).await?;
         let allowed = xml::text(&answer, "EvalDecision").as_deref() == Some("allowed");
         let mut known = lock(&self.known);
@@ -96,6 +103,20 @@ impl Guard for IamGuard {
                 }
             }
         })
+    }
+}
+
+/// The condition key that a call of this action carries on AWS (Service Authorization Reference),
+/// and its value here: only ECS passes roles, only what is registered is tagged, and functions are
+/// only called through their URLs.
+fn context<'a>(action: &str, resource: &'a str) -> Option<(&'static str, &'a str)> {
+    match action {
+        "iam:PassRole" => Some(("iam:PassedToService", "ecs-tasks.amazonaws.com")),
+        "ecs:TagResource" => Some(("ecs:CreateAction", "RegisterTaskDefinition")),
+        "ecs:ListTasks" if resource.contains(":cluster/") => Some(("ecs:cluster", resource)),
+        "lambda:InvokeFunctionUrl" => Some(("lambda:FunctionUrlAuthType", "AWS_IAM")),
+        "lambda:InvokeFunction" => Some(("lambda:InvokedViaFunctionUrl", "true")),
+        _ => None,
     }
 }
 
@@ -130,6 +151,18 @@ mod tests {
         );
         assert_eq!(policy_source("arn:aws:iam::111122223333:root"), None);
         assert_eq!(policy_source("nonsense"), None);
+    }
+
+    #[test]
+    fn conditions_find_their_keys() {
+        let cluster = "arn:aws:ecs:eu-west-1:111122223333:cluster/shop";
+        assert_eq!(
+            context("ecs:ListTasks", cluster),
+            Some(("ecs:cluster", cluster))
+        );
+        assert_eq!(context("ecs:ListTasks", "*"), None);
+        assert!(context("iam:PassRole", "arn:aws:iam::111122223333:role/web").is_some());
+        assert_eq!(context("ecs:UpdateService", "*"), None);
     }
 
     #[tokio::test]

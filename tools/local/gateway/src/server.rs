@@ -1,11 +1,11 @@
 //! The listening side: every request is sent to who answers it, and what is only passed on streams
 //! through with its `Host` header untouched, because the signature covers it.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fleet::{Api, Call, Caller, Fleet};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,6 +31,9 @@ use crate::{
 
 /// The longest body that is read whole. A function URL takes six megabytes, an image manifest four.
 const WHOLE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long to wait before accepting again when accepting failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Headers that hold for one connection, not for the request.
 const HOP_BY_HOP: [HeaderName; 5] = [
@@ -68,7 +71,7 @@ impl Server {
                 // next one may succeed.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
             while connections.try_join_next().is_some() {}
@@ -114,6 +117,11 @@ impl Server {
 
     async fn pass_on(&self, mut request: Request<Body>) -> Response<Body> {
         strip(request.headers_mut());
+        // On AWS everything goes over TLS, and policies ask for it (`aws:SecureTransport`). Here
+        // the gateway is where TLS would end.
+        request
+            .headers_mut()
+            .insert("x-forwarded-proto", HeaderValue::from_static("https"));
         match self.emulator.forward(request).await {
             Ok(response) => {
                 let mut response = response.map(BodyExt::boxed);
