@@ -1,1 +1,19 @@
 //! One look, one turn, and carrying out one entry, over three traits.
+//!
+//! The engine moves what the pure core decides in and out of the world, and holds no rule of its
+//! own: [`look`] makes facts of hints by asking, [`turn`] loads, decides and commits, [`carry_out`]
+//! does on the platform what one entry asks for, [`tell`] announces it. It knows no AWS: the world
+//! behind [`Ledger`], [`Platform`] and [`Announcer`] may be DynamoDB, ECS and CodeDeploy, or memory.
+
+pub mod carry_out;
+pub mod look;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod ports;
+pub mod receive;
+pub mod tell;
+pub mod turn;
+
+pub use ports::{
+    AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
+};

@@ -1,0 +1,271 @@
+//! What one decision writes: entries and the new snapshot, in one transaction or not at all.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::artefact::ArtefactId;
+use crate::chain::Sealed;
+use crate::config::{ServiceConfig, Source, Target};
+use crate::decide::Decision;
+use crate::entry::{Entry, What};
+use crate::hint::Subject;
+use crate::name::{ReleaseNumber, ServiceName, StageName};
+use crate::pipeline::Pipeline;
+use crate::reason::Reason;
+use crate::{announce, due};
+
+/// Everything one decision writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The service.
+    pub service: ServiceName,
+    /// The version (last entry's number) that must still be there.
+    pub expected: u64,
+    /// The entries, in order; never empty.
+    pub entries: Vec<Sealed>,
+    /// The new snapshot.
+    pub after: Pipeline,
+    /// When the pipeline wants to be looked at again.
+    pub due_at: Option<Timestamp>,
+    /// Artefacts that now have a place in the ledger. Each must have had none.
+    pub claims: Vec<Claim>,
+    /// Releases whose item is new.
+    pub releases: BTreeSet<ReleaseNumber>,
+    /// Watches that are new, and those that are no more.
+    pub watches: Watches,
+}
+
+/// An artefact's place in a service's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The artefact.
+    pub artefact: ArtefactId,
+    /// The release it became; none when it was rejected or unclaimed.
+    pub release: Option<ReleaseNumber>,
+    /// Whether it must have had none.
+    pub kind: ClaimKind,
+}
+
+/// Whether an artefact must have had no place before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimKind {
+    /// It arrived: if it has a place meanwhile, somebody was faster.
+    First,
+    /// It was found running when the service was taken over: whatever stood there is replaced.
+    Replace,
+}
+
+/// Watches that a new configuration adds and takes away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watches {
+    /// New ones.
+    pub add: BTreeSet<Watch>,
+    /// Gone ones.
+    pub remove: BTreeSet<Watch>,
+}
+
+/// From an event's subject to a pipeline it concerns.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Watch {
+    /// What is watched.
+    pub subject: Subject,
+    /// By whom.
+    pub watcher: Watcher,
+}
+
+/// Who watches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watcher {
+    /// A service's source. `narrow` is a key prefix, or empty.
+    Source {
+        /// The service.
+        service: ServiceName,
+        /// The prefix an object's key must have.
+        narrow: String,
+    },
+    /// A stage.
+    Stage {
+        /// The service.
+        service: ServiceName,
+        /// The stage.
+        stage: StageName,
+    },
+}
+
+impl Watcher {
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> &ServiceName {
+        match self {
+            Self::Source { service, .. } | Self::Stage { service, .. } => service,
+        }
+    }
+}
+
+impl Commit {
+    /// What a decision writes; `None` when it writes nothing.
+    #[must_use]
+    pub fn of(before: &Pipeline, decision: Decision) -> Option<Self> {
+        if decision.entries.is_empty() {
+            return None;
+        }
+        let mut claims = Vec::new();
+        let mut releases = BTreeSet::new();
+        for sealed in &decision.entries {
+            if let Some(claim) = claim(&sealed.entry) {
+                claims.push(claim);
+            }
+            if let What::Released { release } = &sealed.entry.what {
+                releases.insert(release.number);
+            }
+        }
+        Some(Self {
+            service: before.service.clone(),
+            expected: before.seq,
+            due_at: due::due_at(&decision.after),
+            watches: watches(before.config.as_ref(), decision.after.config.as_ref()),
+            entries: decision.entries,
+            after: decision.after,
+            claims,
+            releases,
+        })
+    }
+
+    /// Whether an entry asks `deployer` for something.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|sealed| sealed.entry.what.action().is_some())
+    }
+
+    /// Whether people are to hear of an entry.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|sealed| announce::announcement(&self.service, &sealed.entry).is_some())
+    }
+
+    /// Our own idempotency token, so that a transaction whose answer was lost is done once; 36
+    /// characters at most (DynamoDB `ClientRequestToken`).
+    #[must_use]
+    pub fn token(&self) -> String {
+        let mut digest = Sha256::new();
+        digest.update(self.service.as_str());
+        digest.update(self.expected.to_be_bytes());
+        for sealed in &self.entries {
+            digest.update(sealed.hash.as_str());
+        }
+        let mut token = hex::encode(digest.finalize());
+        token.truncate(36);
+        token
+    }
+}
+
+fn claim(entry: &Entry) -> Option<Claim> {
+    if let What::Released { release } = &entry.what {
+        let kind = if entry.why == Reason::FoundRunning {
+            ClaimKind::Replace
+        } else {
+            ClaimKind::First
+        };
+        return Some(Claim {
+            artefact: release.artefact.id(),
+            release: Some(release.number),
+            kind,
+        });
+    }
+    if let What::Unclaimed { artefact } | What::ArtefactRejected { artefact, .. } = &entry.what {
+        return Some(Claim {
+            artefact: artefact.id(),
+            release: None,
+            kind: ClaimKind::First,
+        });
+    }
+    None
+}
+
+fn watches(before: Option<&ServiceConfig>, after: Option<&ServiceConfig>) -> Watches {
+    let had: BTreeSet<Watch> = before.map(watches_of).unwrap_or_default();
+    let has: BTreeSet<Watch> = after.map(watches_of).unwrap_or_default();
+    Watches {
+        add: has.difference(&had).cloned().collect(),
+        remove: had.difference(&has).cloned().collect(),
+    }
+}
+
+/// All watches of a configuration.
+#[must_use]
+pub fn watches_of(config: &ServiceConfig) -> BTreeSet<Watch> {
+    let mut all = BTreeSet::from([source_watch(config)]);
+    for stage in &config.stages {
+        let watcher = || Watcher::Stage {
+            service: config.service.clone(),
+            stage: stage.name.clone(),
+        };
+        for alarm in &stage.alarms {
+            all.insert(Watch {
+                subject: Subject::Alarm(alarm.clone()),
+                watcher: watcher(),
+            });
+        }
+        all.insert(Watch {
+            subject: stage.subject(),
+            watcher: watcher(),
+        });
+    }
+    all
+}
+
+fn source_watch(config: &ServiceConfig) -> Watch {
+    let (subject, narrow) = match &config.source {
+        Source::S3 { bucket, prefix } => (Subject::Bucket(bucket.clone()), prefix.clone()),
+        Source::Ecr {
+            account,
+            region,
+            repository,
+            ..
+        } => (
+            Subject::Repository {
+                account: account.clone(),
+                region: region.clone(),
+                repository: repository.clone(),
+            },
+            String::new(),
+        ),
+    };
+    Watch {
+        subject,
+        watcher: Watcher::Source {
+            service: config.service.clone(),
+            narrow,
+        },
+    }
+}
+
+impl crate::config::StageConfig {
+    /// The subject of events about this stage's target.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match &self.target {
+            Target::Ecs {
+                cluster, service, ..
+            } => Subject::EcsService(format!(
+                "arn:aws:ecs:{}:{}:service/{cluster}/{service}",
+                self.place.region, self.place.account
+            )),
+            Target::CodeDeploy { application, group }
+            | Target::CodeDeployEcs {
+                application, group, ..
+            } => Subject::DeploymentGroup {
+                account: self.place.account.clone(),
+                region: self.place.region.clone(),
+                application: application.clone(),
+                group: group.clone(),
+            },
+        }
+    }
+}

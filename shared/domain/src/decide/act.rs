@@ -1,0 +1,135 @@
+//! What the platform answered when `deployer` carried out an entry.
+
+use jiff::SignedDuration;
+
+use super::{Draft, alarms, observe, undo};
+use crate::due::after;
+use crate::entry::{Call, What};
+use crate::fact::{Acted, Answer};
+use crate::name::StageName;
+use crate::pipeline::{Active, How, Phase, WaitingOn};
+use crate::reason::Reason;
+
+/// When a target that somebody else occupies is tried again.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
+pub(super) fn acted(draft: &mut Draft, acted: &Acted) -> Reason {
+    let name = &acted.stage;
+    let active = draft
+        .pipeline
+        .stages
+        .get(name)
+        .and_then(|stage| stage.active.clone());
+    let Some(active) = active.filter(|active| active.attempt == acted.attempt) else {
+        return not_current(draft, acted);
+    };
+    match active.phase.clone() {
+        Phase::Starting { .. } => starting(draft, name, &active, &acted.answer),
+        Phase::RollingBack { how, .. } => undoing(draft, name, &active, how, &acted.answer),
+        Phase::InProgress { .. } | Phase::Baking { .. } => Reason::NothingNew,
+    }
+}
+
+/// An action that was dropped in the ledger took effect all the same: people have to know.
+fn not_current(draft: &mut Draft, acted: &Acted) -> Reason {
+    let reason = Reason::AttemptNotCurrent {
+        attempt: acted.attempt.clone(),
+    };
+    let Some(stage) = draft.pipeline.stages.get(&acted.stage) else {
+        return reason;
+    };
+    let landed = matches!(acted.answer, Answer::Begun { .. });
+    if landed && stage.active.is_none() && stage.runs.is_some() {
+        let call = Call::LateAction {
+            attempt: acted.attempt.clone(),
+        };
+        let what = What::PersonCalled {
+            stage: acted.stage.clone(),
+            call,
+        };
+        draft.write(what, reason.clone());
+    }
+    reason
+}
+
+fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answer) -> Reason {
+    let (stage, deployment) = (name.clone(), active.offer.id.clone());
+    let release = active.offer.release;
+    match answer {
+        Answer::Begun {
+            platform_id,
+            started_at,
+        } => {
+            let what = What::Begun {
+                stage,
+                deployment,
+                release,
+                platform_id: platform_id.clone(),
+                started_at: *started_at,
+            };
+            draft.write(what, Reason::PlatformReported);
+            Reason::PlatformReported
+        }
+        Answer::Held(seen) => {
+            let names = vec![seen.alarm.name().to_owned()];
+            let why = Reason::AlarmFiringBefore {
+                alarm: seen.alarm.name().to_owned(),
+            };
+            let on = WaitingOn::Alarm { names };
+            draft.write(
+                What::Waits {
+                    stage,
+                    deployment,
+                    release,
+                    on,
+                },
+                why.clone(),
+            );
+            let _ = alarms::changed(draft, seen);
+            why
+        }
+        Answer::Occupied { by } => {
+            let again_at = after(draft.now, AGAIN_AFTER);
+            let on = WaitingOn::Target {
+                by: by.clone(),
+                again_at,
+            };
+            draft.write(
+                What::Waits {
+                    stage,
+                    deployment,
+                    release,
+                    on,
+                },
+                Reason::TargetOccupied,
+            );
+            Reason::TargetOccupied
+        }
+        Answer::Refused(problem) => {
+            observe::refused(draft, name, problem.clone());
+            Reason::DeploymentFailed
+        }
+        Answer::Stopping | Answer::NeverBegun => Reason::NothingNew,
+    }
+}
+
+fn undoing(
+    draft: &mut Draft,
+    name: &StageName,
+    active: &Active,
+    how: How,
+    answer: &Answer,
+) -> Reason {
+    match (how, answer) {
+        // Nothing had been begun, so what ran before still runs.
+        (How::Stop, Answer::NeverBegun) => {
+            undo::rolled_back(draft, name, active.over);
+            Reason::RollbackEnded
+        }
+        (How::Stop | How::Return, Answer::Refused(problem)) => {
+            undo::rollback_failed(draft, name, problem.clone());
+            Reason::RollbackEndedBadly
+        }
+        (How::Stop | How::Return | How::Adopted, _) => Reason::NotYet,
+    }
+}

@@ -1,0 +1,209 @@
+//! An artefact arrived: it becomes a release and is offered to the first stage, or it is recorded
+//! why not. How offers go on from there is in `gate`.
+
+use jiff::SignedDuration;
+
+use super::{Draft, Recalled};
+use crate::artefact::{Artefact, Release};
+use crate::config::{Queue, Source};
+use crate::due::after;
+use crate::entry::{Drop, Purpose, What};
+use crate::fact::{ArtefactFound, Despite, Proof};
+use crate::name::{ReleaseNumber, StageName, glob};
+use crate::reason::Reason;
+
+/// A flood is counted over this time, and told at most once in it.
+const FLOOD_SPAN: SignedDuration = SignedDuration::from_mins(1);
+
+pub(super) fn arrived(draft: &mut Draft, recalled: &Recalled, found: &ArtefactFound) -> Reason {
+    if let Recalled::Artefact(release) = recalled {
+        return Reason::ArtefactKnown { release: *release };
+    }
+    let known = draft
+        .pipeline
+        .releases
+        .values()
+        .find(|release| release.artefact.id() == found.artefact.id());
+    if let Some(known) = known {
+        return Reason::ArtefactKnown {
+            release: Some(known.number),
+        };
+    }
+    let Some(config) = draft.pipeline.config.clone() else {
+        draft.write(
+            What::Unclaimed {
+                artefact: found.artefact.clone(),
+            },
+            Reason::NobodyClaims,
+        );
+        return Reason::NobodyClaims;
+    };
+    if !is_wanted(&config.source, &found.artefact) {
+        return Reason::TagNotWanted;
+    }
+    if let Proof::Unusable(problem) = &found.proof {
+        let what = What::ArtefactRejected {
+            artefact: found.artefact.clone(),
+            build: found.build.clone(),
+            problem: problem.clone(),
+        };
+        draft.write(what, Reason::ArtefactUnusable);
+        return Reason::ArtefactUnusable;
+    }
+    let number = ReleaseNumber(draft.pipeline.last_release + 1);
+    let release = Release {
+        number,
+        artefact: found.artefact.clone(),
+        build: found.build.clone(),
+        recorded_at: draft.now,
+    };
+    draft.write(
+        What::Released {
+            release: Box::new(release),
+        },
+        Reason::NewArtefact,
+    );
+    tell_of_flood(draft, config.flood_per_minute);
+    if let Some(first) = config.stages.first() {
+        offer(draft, &first.name, number, Reason::FirstStage);
+    }
+    Reason::NewArtefact
+}
+
+/// Untagged images are children of a multi-architecture push, or leftovers; they make no release.
+fn is_wanted(source: &Source, artefact: &Artefact) -> bool {
+    match (source, artefact) {
+        (Source::S3 { .. }, Artefact::Object { .. }) => true,
+        (Source::Ecr { tags, .. }, Artefact::Image { tag: Some(tag), .. }) => {
+            tags.iter().any(|pattern| glob(pattern, tag))
+        }
+        (
+            Source::S3 { .. } | Source::Ecr { .. },
+            Artefact::Object { .. } | Artefact::Image { .. },
+        ) => false,
+    }
+}
+
+fn tell_of_flood(draft: &mut Draft, limit: u32) {
+    let now = draft.now;
+    let lately = draft
+        .pipeline
+        .arrivals
+        .iter()
+        .filter(|at| after(**at, FLOOD_SPAN) > now)
+        .count();
+    let count = u32::try_from(lately).unwrap_or(u32::MAX);
+    let told = draft
+        .pipeline
+        .flood_told_at
+        .is_some_and(|at| after(at, FLOOD_SPAN) > now);
+    if count > limit && !told {
+        draft.write(What::Flooded { count }, Reason::Flood);
+    }
+}
+
+/// Offers a release to a stage by itself, unless it is quarantined there, older than what the stage
+/// has, or there already.
+pub(super) fn offer(draft: &mut Draft, name: &StageName, release: ReleaseNumber, why: Reason) {
+    let Some((_, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let there = stage.runs == Some(release)
+        || stage.waiting.iter().any(|offer| offer.release == release)
+        || stage
+            .active
+            .as_ref()
+            .is_some_and(|active| active.offer.release == release);
+    if there {
+        return;
+    }
+    let hold = if stage.quarantined.contains(&release) {
+        Some(Reason::Quarantined)
+    } else {
+        newer_than(draft, name, release).map(|than| Reason::OlderThanStage { than })
+    };
+    if let Some(hold) = hold {
+        draft.write(
+            What::HeldBack {
+                stage: name.clone(),
+                release,
+            },
+            hold,
+        );
+        return;
+    }
+    let despite = Despite::default();
+    put(draft, name, release, Purpose::Release, despite, why);
+}
+
+/// Newer is not later: what the stage has or waits for that is newer than this release.
+fn newer_than(draft: &Draft, name: &StageName, release: ReleaseNumber) -> Option<ReleaseNumber> {
+    let pipeline = &draft.pipeline;
+    let (_, stage) = pipeline.stage(name)?;
+    let build = &pipeline.releases.get(&release)?.build;
+    let forward = |purpose| purpose == Purpose::Release;
+    let waiting = stage
+        .waiting
+        .iter()
+        .filter(|offer| forward(offer.purpose))
+        .map(|o| o.release);
+    let active = stage.active.iter().map(|active| active.offer.release);
+    stage
+        .newest
+        .into_iter()
+        .chain(waiting)
+        .chain(active)
+        .find(|other| {
+            *other > release
+                || pipeline
+                    .releases
+                    .get(other)
+                    .is_some_and(|other| build.is_older_than(&other.build))
+        })
+}
+
+/// Puts an offer into a stage's queue; with `queue: newest` it takes the place of older ones.
+pub(super) fn put(
+    draft: &mut Draft,
+    name: &StageName,
+    release: ReleaseNumber,
+    purpose: Purpose,
+    despite: Despite,
+    why: Reason,
+) {
+    draft.write(
+        What::Offered {
+            stage: name.clone(),
+            release,
+            purpose,
+            despite,
+        },
+        why,
+    );
+    let newest_only = draft
+        .pipeline
+        .config
+        .as_ref()
+        .is_some_and(|config| config.queue == Queue::Newest);
+    if !newest_only || purpose == Purpose::Rollback {
+        return;
+    }
+    let Some((_, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let older: Vec<_> = stage
+        .waiting
+        .iter()
+        .filter(|offer| offer.purpose == Purpose::Release && offer.release < release)
+        .map(|offer| (offer.id.clone(), offer.release))
+        .collect();
+    for (deployment, older) in older {
+        let what = What::Dropped {
+            stage: name.clone(),
+            deployment,
+            release: older,
+            end: Drop::Superseded { by: release },
+        };
+        draft.write(what, Reason::NewerReachedGate);
+    }
+}

@@ -1,0 +1,267 @@
+//! What lets a release in: approvals, freezes, windows, alarms, and the stage being free. After every
+//! fact all stages are settled: what may start is started, what waits says for what.
+
+use jiff::Timestamp;
+
+use super::Draft;
+use crate::config::{ApprovalRule, Gate, Queue, StageConfig};
+use crate::due::after;
+use crate::entry::{AlarmsAtStart, Call, Drop, Order, Purpose, What};
+use crate::name::{EntryId, ReleaseNumber, StageName};
+use crate::pipeline::{Offer, Pipeline, Stage, WaitingOn};
+use crate::reason::Reason;
+use crate::window;
+
+pub(super) fn settle(draft: &mut Draft) {
+    if draft
+        .pipeline
+        .freeze
+        .as_ref()
+        .is_some_and(|freeze| !freeze.holds(draft.now))
+    {
+        draft.write(What::Thawed { stage: None }, Reason::NothingDue);
+    }
+    for name in draft.stage_names() {
+        end_what_expired(draft, &name);
+        void_approvals(draft, &name);
+        start_one(draft, &name);
+        say_what_waits(draft, &name);
+    }
+}
+
+fn end_what_expired(draft: &mut Draft, name: &StageName) {
+    let Some((config, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let now = draft.now;
+    let thaw = stage
+        .freeze
+        .as_ref()
+        .is_some_and(|freeze| !freeze.holds(now));
+    let expired: Vec<(EntryId, ReleaseNumber)> = stage
+        .waiting
+        .iter()
+        .filter(|offer| {
+            missing_approval(config, offer).is_some_and(|(_, expires_at)| expires_at <= now)
+        })
+        .map(|offer| (offer.id.clone(), offer.release))
+        .collect();
+    let firing = draft.pipeline.firing(config);
+    let unwell = stage.recovers_until.is_some_and(|until| until <= now) && !firing.is_empty();
+    if thaw {
+        draft.write(
+            What::Thawed {
+                stage: Some(name.clone()),
+            },
+            Reason::NothingDue,
+        );
+    }
+    for (deployment, release) in expired {
+        let what = What::Dropped {
+            stage: name.clone(),
+            deployment,
+            release,
+            end: Drop::Expired,
+        };
+        draft.write(what, Reason::RequestExpired);
+    }
+    if unwell {
+        let call = Call::StillFiring { alarms: firing };
+        draft.write(
+            What::PersonCalled {
+                stage: name.clone(),
+                call,
+            },
+            Reason::RollbackEnded,
+        );
+    }
+}
+
+/// An approval was given over what ran then.
+fn void_approvals(draft: &mut Draft, name: &StageName) {
+    let Some((_, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let void: Vec<(EntryId, ReleaseNumber)> = stage
+        .waiting
+        .iter()
+        .filter(|offer| {
+            offer
+                .approvals
+                .iter()
+                .any(|approval| approval.over != stage.runs)
+        })
+        .map(|offer| (offer.id.clone(), offer.release))
+        .collect();
+    for (deployment, release) in void {
+        let what = What::ApprovalsVoided {
+            stage: name.clone(),
+            deployment,
+            release,
+        };
+        draft.write(what, Reason::StageChanged);
+    }
+}
+
+/// Starts what may start, when the stage is free. With `queue: all` only the first may.
+fn start_one(draft: &mut Draft, name: &StageName) {
+    let Some((config, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    if stage.active.is_some() {
+        return;
+    }
+    let in_line = match draft.pipeline.config.as_ref().map(|config| config.queue) {
+        Some(Queue::All) => 1,
+        Some(Queue::Newest) | None => stage.waiting.len(),
+    };
+    let rollback = stage
+        .waiting
+        .iter()
+        .find(|offer| offer.purpose == Purpose::Rollback);
+    let ready = rollback.or_else(|| {
+        stage
+            .waiting
+            .iter()
+            .take(in_line)
+            .find(|offer| hold(&draft.pipeline, config, stage, offer, draft.now).is_none())
+    });
+    let Some(offer) = ready else { return };
+    let alarms = if offer.purpose == Purpose::Rollback || offer.despite.alarm.is_some() {
+        AlarmsAtStart::PassOver
+    } else {
+        AlarmsAtStart::Hold
+    };
+    let Some(order) = order(
+        &draft.pipeline,
+        config,
+        offer.release,
+        draft.next_id(),
+        alarms,
+    ) else {
+        return;
+    };
+    let what = What::StartAsked {
+        deployment: offer.id.clone(),
+        order: Box::new(order),
+    };
+    draft.write(what, Reason::WayIsFree);
+}
+
+/// An order for a stage; `None` only when the snapshot has lost the release.
+pub(super) fn order(
+    pipeline: &Pipeline,
+    config: &StageConfig,
+    release: ReleaseNumber,
+    attempt: EntryId,
+    alarms: AlarmsAtStart,
+) -> Option<Order> {
+    Some(Order {
+        attempt,
+        stage: config.name.clone(),
+        place: config.place.clone(),
+        target: config.target.clone(),
+        release,
+        artefact: pipeline.releases.get(&release)?.artefact.clone(),
+        alarms,
+    })
+}
+
+/// What holds an offer when the stage is free; `None` lets it in. A gate answers *when*: what can be
+/// waited for carries its time.
+#[must_use]
+pub(super) fn hold(
+    pipeline: &Pipeline,
+    config: &StageConfig,
+    stage: &Stage,
+    offer: &Offer,
+    now: Timestamp,
+) -> Option<WaitingOn> {
+    if offer.purpose == Purpose::Rollback {
+        return None;
+    }
+    if let Some((missing, expires_at)) = missing_approval(config, offer) {
+        return Some(WaitingOn::Approval {
+            missing,
+            expires_at,
+        });
+    }
+    if let Some(freeze) = pipeline.freeze_of(stage, now) {
+        let by = freeze
+            .by
+            .as_ref()
+            .map_or("a rule", |by| by.short())
+            .to_owned();
+        return Some(WaitingOn::Freeze {
+            by,
+            reason: freeze.reason,
+            until: freeze.until,
+        });
+    }
+    if !config.windows.is_empty() && !config.windows.iter().any(|window| window.is_open(now)) {
+        return Some(WaitingOn::Window {
+            opens_at: window::opens_at(&config.windows, now),
+        });
+    }
+    let firing = pipeline.firing(config);
+    if !firing.is_empty() && offer.despite.alarm.is_none() {
+        return Some(WaitingOn::Alarm { names: firing });
+    }
+    match &offer.on {
+        Some(WaitingOn::Target { again_at, .. }) if *again_at > now => offer.on.clone(),
+        Some(_) | None => None,
+    }
+}
+
+/// How many approvals an offer misses, and when the request expires.
+fn missing_approval(config: &StageConfig, offer: &Offer) -> Option<(u32, Timestamp)> {
+    let rule = approval_rule(config)?;
+    if offer.purpose == Purpose::Rollback {
+        return None;
+    }
+    let given = u32::try_from(offer.approvals.len()).unwrap_or(u32::MAX);
+    let missing = rule.count.saturating_sub(given);
+    (missing > 0).then(|| (missing, after(offer.offered_at, rule.expires_after)))
+}
+
+/// The stage's rule, when its gate is a person.
+#[must_use]
+pub(super) fn approval_rule(config: &StageConfig) -> Option<&ApprovalRule> {
+    match &config.gate {
+        Gate::Automatic => None,
+        Gate::Approval(rule) => Some(rule),
+    }
+}
+
+/// Writes down what each offer waits for, when that changed.
+fn say_what_waits(draft: &mut Draft, name: &StageName) {
+    let Some((config, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let busy_with = stage.active.as_ref().map(|active| active.offer.release);
+    let first = stage.waiting.first().map(|offer| offer.release);
+    let mut news = Vec::new();
+    for (at, offer) in stage.waiting.iter().enumerate() {
+        let held = hold(&draft.pipeline, config, stage, offer, draft.now);
+        let on = match (held, busy_with, first) {
+            (Some(approval @ WaitingOn::Approval { .. }), ..) => Some(approval),
+            (_, Some(busy_with), _) => Some(WaitingOn::Stage { busy_with }),
+            (_, None, Some(behind)) if at > 0 => Some(WaitingOn::Turn { behind }),
+            (held, ..) => held,
+        };
+        if let Some(on) = on
+            && offer.on.as_ref() != Some(&on)
+        {
+            news.push((offer.id.clone(), offer.release, on));
+        }
+    }
+    for (deployment, release, on) in news {
+        let what = What::Waits {
+            stage: name.clone(),
+            deployment,
+            release,
+            on,
+        };
+        draft.write(what, Reason::NotYet);
+    }
+}

@@ -1,0 +1,190 @@
+//! The decision: a snapshot, a fact and the time come in; entries and a reason go out. All rules
+//! live below this module, one file for each kind of fact, and `gate` for what lets a release in.
+
+mod act;
+mod alarms;
+mod arrive;
+mod ask;
+mod configure;
+mod gate;
+mod observe;
+mod undo;
+
+use jiff::Timestamp;
+
+use crate::apply::{Illegal, apply};
+use crate::artefact::{Artefact, Release};
+use crate::chain::Sealed;
+use crate::entry::{Actor, ENTRY_FORMAT, Entry, What};
+use crate::fact::{Fact, RequestId};
+use crate::name::{EntryId, ReleaseNumber, StageName};
+use crate::pipeline::Pipeline;
+use crate::reason::{Reason, Verdict};
+
+/// Most entries of one decision: a transaction has 100 items, and a commit is one of them.
+pub const ENTRIES_MAX: usize = 200;
+
+/// What a fact mentions that the snapshot may have forgotten, looked up by whoever loads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recalled {
+    /// Nothing was mentioned, or it was not found.
+    Nothing,
+    /// The artefact has its place already, as that release or as none.
+    Artefact(Option<ReleaseNumber>),
+    /// The release.
+    Release(Box<Release>),
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Decision {
+    /// What to write, in order; empty when nothing is to be done.
+    pub entries: Vec<Sealed>,
+    /// Why.
+    pub reason: Reason,
+    /// The snapshot after the entries.
+    pub after: Pipeline,
+}
+
+impl Decision {
+    /// What became of the fact, in a word.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.reason.refuses() && self.entries.is_empty() {
+            Verdict::Refused
+        } else if self.entries.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Done
+        }
+    }
+}
+
+/// Decides what follows from a fact. Pure: the same arguments give the same decision.
+///
+/// # Errors
+/// When the snapshot contradicts itself, so that no entry can follow: it is corrupt.
+pub fn decide(
+    pipeline: &Pipeline,
+    recalled: &Recalled,
+    fact: &Fact,
+    now: Timestamp,
+) -> Result<Decision, Illegal> {
+    let mut draft = Draft::new(pipeline, fact, now);
+    let reason = match fact {
+        Fact::Artefact(found) => arrive::arrived(&mut draft, recalled, found),
+        Fact::Alarm(seen) => alarms::changed(&mut draft, seen),
+        Fact::Observed(observed) => observe::observed(&mut draft, observed),
+        Fact::Acted(acted) => act::acted(&mut draft, acted),
+        Fact::Asked(asked) => ask::asked(&mut draft, recalled, asked),
+        Fact::TimePassed => Reason::NothingDue,
+    };
+    gate::settle(&mut draft);
+    draft.finish(reason)
+}
+
+/// A decision in the making: every entry is folded in at once, so that each rule sees what those
+/// before it decided.
+struct Draft {
+    now: Timestamp,
+    actor: Actor,
+    request: Option<RequestId>,
+    pipeline: Pipeline,
+    entries: Vec<Sealed>,
+    broken: Option<Illegal>,
+}
+
+impl Draft {
+    fn new(pipeline: &Pipeline, fact: &Fact, now: Timestamp) -> Self {
+        let request = match fact {
+            Fact::Asked(asked) => Some(asked.id.clone()),
+            Fact::Artefact(_)
+            | Fact::Alarm(_)
+            | Fact::Observed(_)
+            | Fact::Acted(_)
+            | Fact::TimePassed => None,
+        };
+        Self {
+            now,
+            actor: actor(fact),
+            request,
+            pipeline: pipeline.clone(),
+            entries: Vec::new(),
+            broken: None,
+        }
+    }
+
+    /// The id that the next entry will have.
+    fn next_id(&self) -> EntryId {
+        EntryId {
+            service: self.pipeline.service.clone(),
+            seq: self.pipeline.seq + 1,
+        }
+    }
+
+    fn write(&mut self, what: What, why: Reason) {
+        if self.broken.is_some() || self.entries.len() >= ENTRIES_MAX {
+            return;
+        }
+        let sealed = Sealed::new(Entry {
+            format: ENTRY_FORMAT,
+            seq: self.pipeline.seq + 1,
+            at: self.now,
+            actor: self.actor.clone(),
+            what,
+            why,
+            request: self.request.clone(),
+            before: self.pipeline.head.clone(),
+        });
+        match apply(&mut self.pipeline, &sealed) {
+            Ok(()) => self.entries.push(sealed),
+            Err(illegal) => self.broken = Some(illegal),
+        }
+    }
+
+    fn stage_names(&self) -> Vec<StageName> {
+        let stages = self
+            .pipeline
+            .config
+            .iter()
+            .flat_map(|config| &config.stages);
+        stages.map(|stage| stage.name.clone()).collect()
+    }
+
+    fn finish(self, reason: Reason) -> Result<Decision, Illegal> {
+        if let Some(illegal) = self.broken {
+            return Err(illegal);
+        }
+        // When the fact itself changed nothing but something was due all the same, that is the
+        // reason.
+        let idle = matches!(
+            reason,
+            Reason::NothingDue | Reason::NothingNew | Reason::NotYet
+        );
+        let reason = match self.entries.first() {
+            Some(first) if idle => first.entry.why.clone(),
+            Some(_) | None => reason,
+        };
+        Ok(Decision {
+            entries: self.entries,
+            reason,
+            after: self.pipeline,
+        })
+    }
+}
+
+fn actor(fact: &Fact) -> Actor {
+    let source = |name: &str| Actor::Source(name.to_owned());
+    match fact {
+        Fact::Artefact(found) => match found.artefact {
+            Artefact::Object { .. } => source("aws.s3"),
+            Artefact::Image { .. } => source("aws.ecr"),
+        },
+        Fact::Alarm(_) => source("aws.cloudwatch"),
+        Fact::Observed(_) => source("platform"),
+        Fact::Acted(_) => source("deployer"),
+        Fact::Asked(asked) => Actor::Person(asked.by.clone()),
+        Fact::TimePassed => Actor::Clock,
+    }
+}

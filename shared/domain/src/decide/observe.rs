@@ -1,0 +1,550 @@
+//! What is true about an attempt: how far the platform is, what the target runs. Success is what was
+//! observed, never what was promised.
+
+use jiff::Timestamp;
+
+use super::{Draft, alarms, arrive, undo};
+use crate::artefact::Content;
+use crate::due::{ANSWER_WITHIN, TRIES_MAX, after};
+use crate::entry::{AlarmsAtStart, Call, Purpose, What};
+use crate::fact::{Observed, Progress, Running};
+use crate::name::{ReleaseNumber, StageName};
+use crate::pipeline::{Active, Cause, How, Phase};
+use crate::reason::Reason;
+
+use super::gate;
+
+pub(super) fn observed(draft: &mut Draft, observed: &Observed) -> Reason {
+    let name = &observed.stage;
+    if draft.pipeline.stage(name).is_none() {
+        return Reason::NoSuchStage {
+            stage: name.clone(),
+        };
+    }
+    for seen in &observed.alarms {
+        let _ = alarms::changed(draft, seen);
+    }
+    let Some(active) = current(draft, name).filter(|active| active.attempt == observed.attempt)
+    else {
+        return Reason::AttemptNotCurrent {
+            attempt: observed.attempt.clone(),
+        };
+    };
+    if let Phase::Starting { asked_at, tries } = active.phase {
+        if observed.progress == Progress::NotFound {
+            return unanswered_start(draft, name, asked_at, tries);
+        }
+        begin(draft, name, &active, &observed.progress);
+    }
+    let Some(active) = current(draft, name) else {
+        return Reason::NothingNew;
+    };
+    let sight = Sight {
+        name,
+        progress: &observed.progress,
+        running: &observed.running,
+    };
+    match active.phase.clone() {
+        Phase::Starting { .. } => Reason::NotYet,
+        Phase::InProgress { started_at, .. } => in_progress(draft, &sight, &active, started_at),
+        Phase::Baking { until, .. } => baking(draft, &sight, &active, until),
+        Phase::RollingBack {
+            cause,
+            how,
+            to,
+            asked_at,
+            tries,
+        } => {
+            let undoing = Undoing {
+                cause,
+                to,
+                asked_at,
+                tries,
+            };
+            match how {
+                How::Stop => stopping(draft, &sight, undoing),
+                How::Return => returning(draft, &sight, &active, undoing),
+                How::Adopted => adopted(draft, &sight, &undoing),
+            }
+        }
+    }
+}
+
+struct Sight<'a> {
+    name: &'a StageName,
+    progress: &'a Progress,
+    running: &'a Running,
+}
+
+struct Undoing {
+    cause: Cause,
+    to: Option<ReleaseNumber>,
+    asked_at: Timestamp,
+    tries: u32,
+}
+
+fn current(draft: &Draft, name: &StageName) -> Option<Active> {
+    draft.pipeline.stages.get(name)?.active.clone()
+}
+
+fn is_late(draft: &Draft, name: &StageName, since: Timestamp) -> bool {
+    let timeout = draft.pipeline.stage(name).map(|(config, _)| config.timeout);
+    timeout.is_some_and(|timeout| after(since, timeout) <= draft.now)
+}
+
+fn runs(draft: &Draft, running: &Running, release: ReleaseNumber) -> bool {
+    let content: Option<Content> = draft.pipeline.content(release);
+    matches!((running, content), (Running::All(all), Some(content)) if *all == content)
+}
+
+/// Which release the target runs, if it is one we know.
+fn release_of(draft: &Draft, running: &Running) -> Option<ReleaseNumber> {
+    let Running::All(content) = running else {
+        return None;
+    };
+    let mut newest_first = draft.pipeline.releases.values().rev();
+    newest_first
+        .find(|release| release.artefact.content() == *content)
+        .map(|found| found.number)
+}
+
+/// Nothing is known of the start. After a while it is asked for again, with the same mark: if the
+/// first one went through after all, the second finds it.
+fn unanswered_start(
+    draft: &mut Draft,
+    name: &StageName,
+    asked_at: Timestamp,
+    tries: u32,
+) -> Reason {
+    if draft.now < after(asked_at, ANSWER_WITHIN) {
+        return Reason::NotYet;
+    }
+    let Some((config, stage)) = draft.pipeline.stage(name) else {
+        return Reason::NotYet;
+    };
+    let Some(active) = &stage.active else {
+        return Reason::NotYet;
+    };
+    let offer = &active.offer;
+    if tries >= TRIES_MAX {
+        let problem = format!("the platform did not begin it, asked {tries} times");
+        refused(draft, name, problem);
+        return Reason::NoAnswerInTime;
+    }
+    let alarms = if offer.purpose == Purpose::Rollback || offer.despite.alarm.is_some() {
+        AlarmsAtStart::PassOver
+    } else {
+        AlarmsAtStart::Hold
+    };
+    let mark = active.attempt.clone();
+    let Some(order) = gate::order(&draft.pipeline, config, offer.release, mark, alarms) else {
+        return Reason::NotYet;
+    };
+    let what = What::StartAsked {
+        deployment: offer.id.clone(),
+        order: Box::new(order),
+    };
+    draft.write(what, Reason::NoAnswerInTime);
+    Reason::NoAnswerInTime
+}
+
+/// The platform refuses for good what was asked.
+pub(super) fn refused(draft: &mut Draft, name: &StageName, problem: String) {
+    let Some(active) = current(draft, name) else {
+        return;
+    };
+    if active.offer.purpose == Purpose::Rollback {
+        undo::rollback_failed(draft, name, problem);
+        return;
+    }
+    let release = active.offer.release;
+    undo::fail(draft, name, problem.clone(), Reason::DeploymentFailed);
+    let call = Call::ActionRefused { release, problem };
+    draft.write(
+        What::PersonCalled {
+            stage: name.clone(),
+            call,
+        },
+        Reason::DeploymentFailed,
+    );
+}
+
+fn begin(draft: &mut Draft, name: &StageName, active: &Active, progress: &Progress) {
+    let (platform_id, started_at) = match progress {
+        Progress::NotFound => return,
+        Progress::Underway {
+            platform_id,
+            started_at,
+        }
+        | Progress::Succeeded {
+            platform_id,
+            started_at,
+        } => (platform_id, *started_at),
+        Progress::Failed { platform_id, .. }
+        | Progress::Undoing { platform_id, .. }
+        | Progress::Undone { platform_id, .. } => (platform_id, draft.now),
+    };
+    let what = What::Begun {
+        stage: name.clone(),
+        deployment: active.offer.id.clone(),
+        release: active.offer.release,
+        platform_id: platform_id.clone(),
+        started_at,
+    };
+    draft.write(what, Reason::PlatformReported);
+}
+
+fn in_progress(
+    draft: &mut Draft,
+    sight: &Sight<'_>,
+    active: &Active,
+    started_at: Timestamp,
+) -> Reason {
+    match sight.progress {
+        Progress::NotFound | Progress::Underway { .. } => {
+            if !is_late(draft, sight.name, started_at) || active.condemned.is_some() {
+                return Reason::NothingNew;
+            }
+            if active.offer.purpose == Purpose::Rollback {
+                let problem = "it took longer than the stage allows".to_owned();
+                undo::rollback_failed(draft, sight.name, problem);
+            } else {
+                undo::roll_back(draft, sight.name, Cause::Timeout, None);
+            }
+            Reason::DeploymentTimedOut
+        }
+        Progress::Succeeded { .. } => finished(draft, sight, active, started_at),
+        Progress::Failed { why, .. } => {
+            failed(draft, sight.name, active, why);
+            Reason::DeploymentFailed
+        }
+        Progress::Undoing { why, .. } => {
+            adopt(draft, sight.name, active, why);
+            Reason::PlatformRollsBack
+        }
+        Progress::Undone { why, .. } => {
+            adopt(draft, sight.name, active, why);
+            adopted_end(draft, sight);
+            Reason::PlatformRollsBack
+        }
+    }
+}
+
+/// The platform failed it and undoes nothing: last good is deployed over it.
+fn failed(draft: &mut Draft, name: &StageName, active: &Active, problem: &str) {
+    if active.offer.purpose == Purpose::Rollback {
+        undo::rollback_failed(draft, name, problem.to_owned());
+        return;
+    }
+    if let Some(condemned) = &active.condemned {
+        undo::fail(draft, name, condemned.clone(), Reason::DeploymentFailed);
+        return;
+    }
+    over_it(draft, name, active.offer.release, problem);
+}
+
+/// Deploys last good over what has ended badly; fails it when there is none.
+fn over_it(draft: &mut Draft, name: &StageName, release: ReleaseNumber, problem: &str) {
+    let cause = Cause::Platform {
+        problem: problem.to_owned(),
+    };
+    let Some(stage) = draft.pipeline.stages.get(name) else {
+        return;
+    };
+    let irreversible = draft
+        .pipeline
+        .releases
+        .get(&release)
+        .is_some_and(|release| release.build.irreversible);
+    let to = stage
+        .good
+        .iter()
+        .rev()
+        .copied()
+        .find(|good| *good != release);
+    match to.filter(|_| !irreversible) {
+        Some(to) => undo::go_back(draft, name, cause, to, None),
+        None => {
+            undo::roll_back(draft, name, cause, None);
+            undo::fail(draft, name, problem.to_owned(), Reason::DeploymentFailed);
+        }
+    }
+}
+
+fn finished(
+    draft: &mut Draft,
+    sight: &Sight<'_>,
+    active: &Active,
+    started_at: Timestamp,
+) -> Reason {
+    let release = active.offer.release;
+    if let Some(problem) = &active.condemned {
+        undo::fail(draft, sight.name, problem.clone(), Reason::DeploymentFailed);
+        return Reason::DeploymentFailed;
+    }
+    if runs(draft, sight.running, release) {
+        let bake = draft
+            .pipeline
+            .stage(sight.name)
+            .map(|(config, _)| config.bake);
+        let bake = bake.filter(|bake| bake.is_positive());
+        match bake.filter(|_| active.offer.purpose == Purpose::Release) {
+            Some(bake) => {
+                let what = What::BakeBegun {
+                    stage: sight.name.clone(),
+                    deployment: active.offer.id.clone(),
+                    release,
+                    until: after(draft.now, bake),
+                };
+                draft.write(what, Reason::RunsEverywhere);
+            }
+            None => succeed(draft, sight.name, active, Reason::RunsEverywhere),
+        }
+        return Reason::RunsEverywhere;
+    }
+    not_all_run_it(draft, sight, active, started_at)
+}
+
+/// The platform says done, and the target says otherwise.
+fn not_all_run_it(
+    draft: &mut Draft,
+    sight: &Sight<'_>,
+    active: &Active,
+    since: Timestamp,
+) -> Reason {
+    let release = active.offer.release;
+    let (stage, deployment) = (sight.name.clone(), active.offer.id.clone());
+    match sight.running {
+        Running::Nothing => {
+            draft.write(
+                What::Unproven {
+                    stage,
+                    deployment,
+                    release,
+                },
+                Reason::NothingRuns,
+            );
+            Reason::NothingRuns
+        }
+        Running::All(_) => {
+            let problem = "the target runs something else".to_owned();
+            undo::fail(draft, sight.name, problem, Reason::RunsSomethingElse);
+            let call = Call::RunsSomethingElse { release };
+            draft.write(
+                What::PersonCalled { stage, call },
+                Reason::RunsSomethingElse,
+            );
+            Reason::RunsSomethingElse
+        }
+        Running::Mixed(_) | Running::Unknown => {
+            if is_late(draft, sight.name, since) {
+                let problem = "not all of the target came to run it".to_owned();
+                if active.offer.purpose == Purpose::Rollback {
+                    undo::rollback_failed(draft, sight.name, problem);
+                } else {
+                    over_it(draft, sight.name, release, &problem);
+                }
+                return Reason::RunsMixed;
+            }
+            if active.mixed_since.is_none() && matches!(sight.running, Running::Mixed(_)) {
+                draft.write(
+                    What::MixtureSeen {
+                        stage,
+                        deployment,
+                        release,
+                    },
+                    Reason::RunsMixed,
+                );
+            }
+            Reason::RunsMixed
+        }
+    }
+}
+
+fn baking(draft: &mut Draft, sight: &Sight<'_>, active: &Active, until: Timestamp) -> Reason {
+    match sight.progress {
+        Progress::Undoing { why, .. } => {
+            adopt(draft, sight.name, active, why);
+            return Reason::PlatformRollsBack;
+        }
+        Progress::Undone { why, .. } => {
+            adopt(draft, sight.name, active, why);
+            adopted_end(draft, sight);
+            return Reason::PlatformRollsBack;
+        }
+        Progress::NotFound
+        | Progress::Underway { .. }
+        | Progress::Succeeded { .. }
+        | Progress::Failed { .. } => {}
+    }
+    if draft.now < until {
+        return Reason::NotYet;
+    }
+    let firing = draft
+        .pipeline
+        .stage(sight.name)
+        .map(|(config, _)| draft.pipeline.firing(config));
+    let firing = firing.unwrap_or_default();
+    if !firing.is_empty() {
+        // Only a deployment that was pushed through its alarm comes here with one: the fix did not
+        // help, or has not yet.
+        let problem = format!("still firing at the end of the bake: {}", firing.join(", "));
+        undo::fail(draft, sight.name, problem, Reason::AlarmNoted);
+        let call = Call::StillFiring { alarms: firing };
+        let stage = sight.name.clone();
+        draft.write(What::PersonCalled { stage, call }, Reason::AlarmNoted);
+        return Reason::AlarmNoted;
+    }
+    if runs(draft, sight.running, active.offer.release) {
+        succeed(draft, sight.name, active, Reason::BakeEnded);
+        return Reason::BakeEnded;
+    }
+    not_all_run_it(draft, sight, active, until)
+}
+
+fn succeed(draft: &mut Draft, name: &StageName, active: &Active, why: Reason) {
+    let release = active.offer.release;
+    let what = What::Succeeded {
+        stage: name.clone(),
+        deployment: active.offer.id.clone(),
+        release,
+    };
+    draft.write(what, why);
+    if active.offer.purpose == Purpose::Rollback {
+        return;
+    }
+    let next = draft
+        .pipeline
+        .config
+        .as_ref()
+        .and_then(|config| config.stage_after(name));
+    if let Some(next) = next.map(|stage| stage.name.clone()) {
+        arrive::offer(draft, &next, release, Reason::GoodOnStageBefore);
+    }
+}
+
+fn adopt(draft: &mut Draft, name: &StageName, active: &Active, problem: &str) {
+    if active.offer.purpose == Purpose::Rollback {
+        undo::rollback_failed(draft, name, format!("the platform undid it: {problem}"));
+        return;
+    }
+    let what = What::RollbackAdopted {
+        stage: name.clone(),
+        deployment: active.offer.id.clone(),
+        release: active.offer.release,
+        problem: problem.to_owned(),
+    };
+    draft.write(what, Reason::PlatformRollsBack);
+}
+
+fn adopted_end(draft: &mut Draft, sight: &Sight<'_>) {
+    if current(draft, sight.name).is_some() {
+        let to = release_of(draft, sight.running);
+        undo::rolled_back(draft, sight.name, to);
+    }
+}
+
+fn adopted(draft: &mut Draft, sight: &Sight<'_>, undoing: &Undoing) -> Reason {
+    match sight.progress {
+        Progress::Undone { .. } | Progress::Failed { .. } | Progress::Succeeded { .. } => {
+            adopted_end(draft, sight);
+            Reason::RollbackEnded
+        }
+        Progress::NotFound | Progress::Underway { .. } | Progress::Undoing { .. } => {
+            too_long(draft, sight.name, undoing)
+        }
+    }
+}
+
+fn too_long(draft: &mut Draft, name: &StageName, undoing: &Undoing) -> Reason {
+    if is_late(draft, name, undoing.asked_at) {
+        let problem = "it took longer than the stage allows".to_owned();
+        undo::rollback_failed(draft, name, problem);
+        return Reason::RollbackEndedBadly;
+    }
+    Reason::NotYet
+}
+
+/// We asked the platform to stop the attempt and undo it.
+fn stopping(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -> Reason {
+    let unanswered = draft.now >= after(undoing.asked_at, ANSWER_WITHIN);
+    match sight.progress {
+        Progress::Undoing { .. } => too_long(draft, sight.name, &undoing),
+        Progress::Underway { .. } if !unanswered => Reason::NotYet,
+        Progress::NotFound if !unanswered => Reason::NotYet,
+        Progress::Underway { .. } => {
+            let Some(to) = undoing.to else {
+                return Reason::NotYet;
+            };
+            if undoing.tries >= TRIES_MAX {
+                let problem = format!("the platform did not stop it, asked {TRIES_MAX} times");
+                undo::rollback_failed(draft, sight.name, problem);
+            } else {
+                undo::stop(draft, sight.name, undoing.cause, to);
+            }
+            Reason::NoAnswerInTime
+        }
+        Progress::NotFound
+        | Progress::Succeeded { .. }
+        | Progress::Failed { .. }
+        | Progress::Undone { .. } => stopped(draft, sight, undoing),
+    }
+}
+
+/// The attempt has ended. If last good runs again, that is that; else it is deployed.
+fn stopped(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -> Reason {
+    let Some(to) = undoing.to else {
+        return Reason::NotYet;
+    };
+    let undone = matches!(sight.progress, Progress::Undone { .. } | Progress::NotFound);
+    let idle = undone && *sight.running == Running::Nothing;
+    if idle || runs(draft, sight.running, to) {
+        undo::rolled_back(draft, sight.name, Some(to));
+        return Reason::RollbackEnded;
+    }
+    undo::go_back(draft, sight.name, undoing.cause, to, None);
+    Reason::UndoneElsewhere
+}
+
+/// We deploy an earlier release over it.
+fn returning(draft: &mut Draft, sight: &Sight<'_>, active: &Active, undoing: Undoing) -> Reason {
+    let Some(to) = undoing.to else {
+        return Reason::NotYet;
+    };
+    match sight.progress {
+        Progress::NotFound if draft.now < after(undoing.asked_at, ANSWER_WITHIN) => Reason::NotYet,
+        Progress::NotFound => {
+            if undoing.tries >= TRIES_MAX {
+                let problem = format!("the platform did not begin it, asked {TRIES_MAX} times");
+                undo::rollback_failed(draft, sight.name, problem);
+            } else {
+                let mark = Some(active.attempt.clone());
+                undo::go_back(draft, sight.name, undoing.cause, to, mark);
+            }
+            Reason::NoAnswerInTime
+        }
+        Progress::Underway { .. } | Progress::Undoing { .. } => {
+            too_long(draft, sight.name, &undoing)
+        }
+        Progress::Succeeded { .. } => match sight.running {
+            Running::Nothing => {
+                undo::rolled_back(draft, sight.name, Some(to));
+                Reason::RollbackEnded
+            }
+            Running::All(_) if runs(draft, sight.running, to) => {
+                undo::rolled_back(draft, sight.name, Some(to));
+                Reason::RollbackEnded
+            }
+            Running::All(_) => {
+                let problem = "the target runs something else".to_owned();
+                undo::rollback_failed(draft, sight.name, problem);
+                Reason::RollbackEndedBadly
+            }
+            Running::Mixed(_) | Running::Unknown => too_long(draft, sight.name, &undoing),
+        },
+        Progress::Failed { why, .. } | Progress::Undone { why, .. } => {
+            undo::rollback_failed(draft, sight.name, why.clone());
+            Reason::RollbackEndedBadly
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Timers: when a pipeline wants to be looked at again. Each is a value; nothing waits.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::StageConfig;
+use crate::pipeline::{Active, Offer, Phase, Pipeline, Stage, WaitingOn};
+
+/// How long the platform may leave a request unanswered before it is looked for.
+pub const ANSWER_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long a deployment may be silent before it is looked at: events of CodeDeploy may be lost.
+pub const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// How long alarms may take to clear after a rollback before a person is called: CloudWatch needs
+/// minutes to see that things are well again.
+pub const CLEAR_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// How often the platform is asked for the same thing before it counts as refused.
+pub const TRIES_MAX: u32 = 5;
+
+/// When to look at a pipeline again; `None` when nothing is due without an event.
+#[must_use]
+pub fn due_at(pipeline: &Pipeline) -> Option<Timestamp> {
+    let config = pipeline.config.as_ref()?;
+    config
+        .stages
+        .iter()
+        .filter_map(|stage| Some((stage, pipeline.stages.get(&stage.name)?)))
+        .filter_map(|(config, stage)| stage_due_at(config, stage))
+        .min()
+}
+
+fn stage_due_at(config: &StageConfig, stage: &Stage) -> Option<Timestamp> {
+    let active = stage
+        .active
+        .as_ref()
+        .map(|active| active_due_at(config, active));
+    let waiting = stage.waiting.iter().filter_map(waiting_due_at).min();
+    // When to call a person because an alarm did not clear after a rollback.
+    let recovers = stage.recovers_until;
+    active.into_iter().chain(waiting).chain(recovers).min()
+}
+
+fn active_due_at(config: &StageConfig, active: &Active) -> Timestamp {
+    match &active.phase {
+        // When to look what became of a request.
+        Phase::Starting { asked_at, .. } | Phase::RollingBack { asked_at, .. } => {
+            after(*asked_at, ANSWER_WITHIN)
+        }
+        // When to look whether an event was lost, or the deployment takes too long.
+        Phase::InProgress { started_at, .. } => after(*started_at, LOOK_EVERY.min(config.timeout)),
+        // When to end the bake.
+        Phase::Baking { until, .. } => *until,
+    }
+}
+
+fn waiting_due_at(waiting: &Offer) -> Option<Timestamp> {
+    match waiting.on.as_ref()? {
+        // When to let the request expire.
+        WaitingOn::Approval { expires_at, .. } => Some(*expires_at),
+        // When to try again because a freeze ended.
+        WaitingOn::Freeze { until, .. } => *until,
+        // When to try again because a window opened.
+        WaitingOn::Window { opens_at } => *opens_at,
+        // When to try again whether the target is free.
+        WaitingOn::Target { again_at, .. } => Some(*again_at),
+        // An event, or the end of what is active, wakes these.
+        WaitingOn::Alarm { .. } | WaitingOn::Stage { .. } | WaitingOn::Turn { .. } => None,
+    }
+}
+
+/// A moment later; the end of time when there is none.
+#[must_use]
+pub fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

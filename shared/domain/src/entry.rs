@@ -1,0 +1,540 @@
+//! Entries: what the ledger decided. Immutable, numbered, chained. An entry that asks `deployer` for
+//! an action leaves it no choice: it names target, artefact and mark.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::AlarmSeen;
+use crate::artefact::{Artefact, BuildFacts, Release};
+use crate::chain::Hash;
+use crate::config::{Place, ServiceConfig, Target};
+use crate::fact::{Despite, RequestId};
+use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
+use crate::pipeline::{Cause, Freeze, WaitingOn};
+use crate::reason::Reason;
+
+/// The format every entry is written in. Raised when an older reader could misread a newer entry.
+pub const ENTRY_FORMAT: u32 = 1;
+
+/// One thing the ledger decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`ENTRY_FORMAT`] at the time of writing.
+    pub format: u32,
+    /// 1, 2, 3 … per service, without gap.
+    pub seq: u64,
+    /// When it was decided, by the deciding function's clock.
+    pub at: Timestamp,
+    /// What or who brought it about.
+    pub actor: Actor,
+    /// What was decided.
+    pub what: What,
+    /// Why.
+    pub why: Reason,
+    /// The request it answers, so that the same one again is recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// The hash of the entry before it.
+    pub before: Hash,
+}
+
+/// What or who brought an entry about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// A person or a build server, as AWS verified it.
+    Person(Identity),
+    /// An event's source, such as `aws.cloudwatch`.
+    Source(String),
+    /// A rule of our own, when time passed.
+    Clock,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The service has a new configuration.
+    Configured {
+        /// The whole of it.
+        config: Box<ServiceConfig>,
+    },
+    /// No service claims this artefact.
+    Unclaimed {
+        /// The artefact.
+        artefact: Artefact,
+    },
+    /// An artefact cannot be deployed.
+    ArtefactRejected {
+        /// The artefact.
+        artefact: Artefact,
+        /// What its build said.
+        build: BuildFacts,
+        /// Why not.
+        problem: String,
+    },
+    /// An artefact became a release.
+    Released {
+        /// The release.
+        release: Box<Release>,
+    },
+    /// A release that the snapshot no longer held was taken up again by a person.
+    Recalled {
+        /// The release.
+        release: Box<Release>,
+    },
+    /// What already ran on a stage became its first last good.
+    Adopted {
+        /// The stage.
+        stage: StageName,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// What runs on a stage could not be proved: its first deployment has nothing to return to.
+    NothingToAdopt {
+        /// The stage.
+        stage: StageName,
+    },
+    /// Releases arrive faster than the service's limit.
+    Flooded {
+        /// How many within the last minute.
+        count: u32,
+    },
+    /// A release is offered to no stage by itself.
+    HeldBack {
+        /// The stage it was not offered to.
+        stage: StageName,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// A release is offered to a stage. This entry's id is the deployment's id.
+    Offered {
+        /// The stage.
+        stage: StageName,
+        /// The release.
+        release: ReleaseNumber,
+        /// What it is for.
+        purpose: Purpose,
+        /// Rules a person overrode.
+        despite: Despite,
+    },
+    /// A person overrode rules for an offer that waits.
+    Overridden {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// All rules that are overridden now.
+        despite: Despite,
+    },
+    /// What a deployment waits for, when that changed.
+    Waits {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// For what.
+        on: WaitingOn,
+    },
+    /// A person said yes.
+    Approved {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// Who.
+        by: Identity,
+        /// Why, if said.
+        reason: Option<String>,
+    },
+    /// Approvals given so far count no more.
+    ApprovalsVoided {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// A deployment ended before it began.
+    Dropped {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// Which way.
+        end: Drop,
+    },
+    /// `deployer` is asked to begin a deployment.
+    StartAsked {
+        /// The deployment.
+        deployment: EntryId,
+        /// What exactly.
+        order: Box<Order>,
+    },
+    /// The platform began it.
+    Begun {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// The platform's id.
+        platform_id: String,
+        /// The platform's time.
+        started_at: Timestamp,
+    },
+    /// The platform finished; the bake begins.
+    BakeBegun {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// When the bake ends.
+        until: Timestamp,
+    },
+    /// The release is good on this stage.
+    Succeeded {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// It ended well, but nothing ran: that proves nothing, and it is not good.
+    Unproven {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// It ended badly, and nothing undid it.
+    Failed {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// What went wrong.
+        problem: String,
+    },
+    /// `deployer` is asked to stop an attempt and have the platform undo it.
+    StopAsked {
+        /// The deployment.
+        deployment: EntryId,
+        /// The release that fails.
+        release: ReleaseNumber,
+        /// Why.
+        cause: Cause,
+        /// Where it goes back to.
+        to: ReleaseNumber,
+        /// What exactly.
+        order: Box<StopOrder>,
+    },
+    /// `deployer` is asked to deploy an earlier release in place of this one.
+    ReturnAsked {
+        /// The deployment.
+        deployment: EntryId,
+        /// The release that fails.
+        release: ReleaseNumber,
+        /// Why.
+        cause: Cause,
+        /// What exactly; its release is where it goes back to.
+        order: Box<Order>,
+    },
+    /// The platform undoes a deployment by itself. We record it and send nothing.
+    RollbackAdopted {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+        /// The platform's words.
+        problem: String,
+    },
+    /// The stage runs an earlier release again.
+    RolledBack {
+        /// The stage.
+        stage: StageName,
+        /// The deployment that was undone.
+        deployment: EntryId,
+        /// The release that was undone.
+        release: ReleaseNumber,
+        /// What runs now; none when the platform could not tell.
+        to: Option<ReleaseNumber>,
+        /// The stage's alarms that still fire; CloudWatch needs a while to see that things are well.
+        firing: Vec<String>,
+    },
+    /// A rollback ended badly. Nothing older is tried.
+    RollbackFailed {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release that was to be undone.
+        release: ReleaseNumber,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A release is never deployed here again by itself.
+    Quarantined {
+        /// The stage.
+        stage: StageName,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// Deployments are held.
+    Frozen {
+        /// The stage; none means all of the service.
+        stage: Option<StageName>,
+        /// Who, why, until when.
+        freeze: Freeze,
+    },
+    /// A freeze ended.
+    Thawed {
+        /// The stage; none means the service's own freeze.
+        stage: Option<StageName>,
+    },
+    /// What the ledger believes about an alarm changed.
+    AlarmNoted {
+        /// The alarm as it was seen.
+        seen: AlarmSeen,
+    },
+    /// An alarm fired after the bake: nothing is done by itself.
+    AlarmAfterBake {
+        /// The stage.
+        stage: StageName,
+        /// What runs there.
+        release: ReleaseNumber,
+        /// The alarm.
+        seen: AlarmSeen,
+    },
+    /// Not every task or instance runs what was deployed.
+    MixtureSeen {
+        /// The stage.
+        stage: StageName,
+        /// The deployment.
+        deployment: EntryId,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// A person is called, loudly.
+    PersonCalled {
+        /// The stage.
+        stage: StageName,
+        /// What they have to know.
+        call: Call,
+    },
+}
+
+/// What a deployment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Going forward.
+    Release,
+    /// Going back because a person said so. It passes gates, windows and freezes, and is itself
+    /// never rolled back.
+    Rollback,
+}
+
+/// How a deployment can end before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drop {
+    /// A newer release reached the same gate.
+    Superseded {
+        /// The newer one.
+        by: ReleaseNumber,
+    },
+    /// A person said no.
+    Rejected {
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody answered in time. Not the same as a no.
+    Expired,
+    /// A person ended it.
+    Cancelled {
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
+    /// The stage left the configuration.
+    StageRemoved,
+}
+
+/// Begin a deployment: exactly this, there, with this mark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The mark that finds it again: the entry that first asked.
+    pub attempt: EntryId,
+    /// The stage.
+    pub stage: StageName,
+    /// Account, Region, role.
+    pub place: Place,
+    /// The target.
+    pub target: Target,
+    /// The release.
+    pub release: ReleaseNumber,
+    /// Its artefact.
+    pub artefact: Artefact,
+    /// Whether an alarm that fires right before the start holds it.
+    pub alarms: AlarmsAtStart,
+}
+
+/// What alarms do to a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmsAtStart {
+    /// One that fires holds the deployment.
+    Hold,
+    /// They are passed over: a rollback, or a person said so. The platform's own alarm check is
+    /// overridden too, else CodeDeploy would stop it at once.
+    PassOver,
+}
+
+/// Stop an attempt: exactly this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopOrder {
+    /// The attempt's mark.
+    pub attempt: EntryId,
+    /// The stage.
+    pub stage: StageName,
+    /// Account, Region, role.
+    pub place: Place,
+    /// The target.
+    pub target: Target,
+    /// The platform's id of it, when known.
+    pub platform_id: Option<String>,
+}
+
+/// Why a person is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// The release is bad and there is nothing to go back to.
+    NothingToReturnTo {
+        /// The release.
+        release: ReleaseNumber,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The release is bad, but going back would not bring the old state back.
+    Irreversible {
+        /// The release.
+        release: ReleaseNumber,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The rollback itself failed.
+    RollbackFailed {
+        /// Where it was to go.
+        to: ReleaseNumber,
+        /// What went wrong.
+        problem: String,
+    },
+    /// Rolled back, and the alarm still fires.
+    StillFiring {
+        /// The alarms.
+        alarms: Vec<String>,
+    },
+    /// So many automatic rollbacks that the stage was frozen.
+    TooManyRollbacks {
+        /// How many within a day.
+        count: u32,
+    },
+    /// The platform undid a deployment, and what runs now is not last good.
+    ReturnedElsewhere {
+        /// What was expected.
+        expected: ReleaseNumber,
+    },
+    /// The target runs something else than was deployed.
+    RunsSomethingElse {
+        /// The release that should run.
+        release: ReleaseNumber,
+    },
+    /// An action could not be carried out.
+    ActionRefused {
+        /// The release.
+        release: ReleaseNumber,
+        /// The platform's words.
+        problem: String,
+    },
+    /// An action that was no longer wanted took effect all the same.
+    LateAction {
+        /// Its mark.
+        attempt: EntryId,
+    },
+}
+
+/// What an entry asks `deployer` to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Begin a deployment.
+    Deploy(&'a Order),
+    /// Stop an attempt.
+    Stop(&'a StopOrder),
+}
+
+impl What {
+    /// The action it asks for, if any.
+    #[must_use]
+    pub fn action(&self) -> Option<Action<'_>> {
+        match self {
+            Self::StartAsked { order, .. } | Self::ReturnAsked { order, .. } => {
+                Some(Action::Deploy(order))
+            }
+            Self::StopAsked { order, .. } => Some(Action::Stop(order)),
+            Self::Configured { .. }
+            | Self::Unclaimed { .. }
+            | Self::ArtefactRejected { .. }
+            | Self::Released { .. }
+            | Self::Recalled { .. }
+            | Self::Adopted { .. }
+            | Self::NothingToAdopt { .. }
+            | Self::Flooded { .. }
+            | Self::HeldBack { .. }
+            | Self::Offered { .. }
+            | Self::Overridden { .. }
+            | Self::Waits { .. }
+            | Self::Approved { .. }
+            | Self::ApprovalsVoided { .. }
+            | Self::Dropped { .. }
+            | Self::Begun { .. }
+            | Self::BakeBegun { .. }
+            | Self::Succeeded { .. }
+            | Self::Unproven { .. }
+            | Self::Failed { .. }
+            | Self::RollbackAdopted { .. }
+            | Self::RolledBack { .. }
+            | Self::RollbackFailed { .. }
+            | Self::Quarantined { .. }
+            | Self::Frozen { .. }
+            | Self::Thawed { .. }
+            | Self::AlarmNoted { .. }
+            | Self::AlarmAfterBake { .. }
+            | Self::MixtureSeen { .. }
+            | Self::PersonCalled { .. } => None,
+        }
+    }
+}
