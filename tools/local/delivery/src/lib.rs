@@ -1,7 +1,18 @@
 //! Event delivery as AWS does it: at least once, retries, dead letters, partial batches.
 
+mod arn;
+mod batch;
+mod chance;
+mod envelope;
+mod letters;
 mod notice;
 mod options;
+mod pattern;
+mod policy;
+mod retry;
+mod rules;
+mod schedule;
+mod transform;
 
 pub use notice::{Deed, Notice, Subject};
 pub use options::{Options, Place, Unkind};
@@ -46,7 +57,10 @@ impl Delivery {
             return Err(Error::Endpoint(options.endpoint));
         }
         let (emitter, _) = mpsc::unbounded_channel();
-        Ok(Self { emitter, notices: broadcast::channel(1024).0 })
+        Ok(Self {
+            emitter,
+            notices: broadcast::channel(1024).0,
+        })
     }
 
     /// Takes whole EventBridge envelopes of `aws.*` sources, from the fleet and the gateway.
@@ -62,7 +76,11 @@ impl Delivery {
     /// If a call to MiniStack fails.
     #[expect(clippy::unused_async, reason = "the endpoint is asked")]
     pub async fn adopt(&self) -> Result<Adopted, Error> {
-        Ok(Adopted { rules: 0, schedules: 0, mappings: 0 })
+        Ok(Adopted {
+            rules: 0,
+            schedules: 0,
+            mappings: 0,
+        })
     }
 
     /// Changes what goes wrong on purpose, from now on.

@@ -49,6 +49,12 @@ impl Unkind {
     /// Nothing goes wrong on purpose.
     #[must_use]
     pub const fn kind() -> Self {
-        Self { double: 0.0, delay: None, shuffle: 0.0, drop_best_effort: 0.0, seed: 0 }
+        Self {
+            double: 0.0,
+            delay: None,
+            shuffle: 0.0,
+            drop_best_effort: 0.0,
+            seed: 0,
+        }
     }
 }
