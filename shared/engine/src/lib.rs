@@ -14,6 +14,17 @@ pub mod receive;
 pub mod tell;
 pub mod turn;
 
+/// What stands between an event and its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The platform.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+}
+
 pub use ports::{
     AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
 };

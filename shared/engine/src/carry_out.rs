@@ -1,0 +1,112 @@
+//! Carrying out one entry: the only place that changes anything on the platform. The ledger is read
+//! again right before, and what is no longer wanted is dropped.
+
+use domain::alarm::{AlarmSeen, MissingData};
+use domain::entry::{Action, AlarmsAtStart, Order};
+use domain::fact::{Acted, Answer, Progress};
+use domain::pipeline::Pipeline;
+use domain::wanted::wanted;
+use domain::{Entry, Fact, Reason, ServiceName};
+
+use crate::EngineError;
+use crate::ports::{Clock, Ledger, Mention, Platform, PlatformError};
+use crate::turn::{Turned, turn};
+
+/// What carrying out came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CarriedOut {
+    /// The entry asks for nothing.
+    NothingAsked,
+    /// It is no longer wanted.
+    Dropped(Reason),
+    /// It was done, or refused, and the ledger knows.
+    Done(Box<Turned>),
+}
+
+/// Carries out what an entry asks for.
+///
+/// # Errors
+/// When the same entry has to be carried out again: the ledger is unavailable, or the platform not
+/// now.
+pub async fn carry_out(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    clock: &impl Clock,
+    service: &ServiceName,
+    entry: &Entry,
+) -> Result<CarriedOut, EngineError> {
+    let Some(action) = entry.what.action() else {
+        return Ok(CarriedOut::NothingAsked);
+    };
+    let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
+    if let Err(reason) = wanted(&pipeline, action) {
+        return Ok(CarriedOut::Dropped(reason));
+    }
+    let (stage, attempt, answer) = match action {
+        Action::Deploy(order) => {
+            let answer = deploy(platform, &pipeline, order).await;
+            (order.stage.clone(), order.attempt.clone(), answer)
+        }
+        Action::Stop(order) => (
+            order.stage.clone(),
+            order.attempt.clone(),
+            platform.stop(order).await,
+        ),
+    };
+    // What can never be done is a fact too.
+    let answer = match answer {
+        Err(PlatformError::Terminal(problem)) => Answer::Refused(problem),
+        answer => answer?,
+    };
+    let fact = Fact::Acted(Acted {
+        stage,
+        attempt,
+        answer,
+    });
+    Ok(CarriedOut::Done(Box::new(
+        turn(ledger, clock, service, &fact).await?,
+    )))
+}
+
+/// What speaks against a start counts only as long as nothing was begun: the same entry may come a
+/// second time.
+async fn deploy(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    order: &Order,
+) -> Result<Answer, PlatformError> {
+    let held = firing(platform, pipeline, order).await?.map(Answer::Held);
+    let held = match held {
+        Some(held) => Some(held),
+        None => platform
+            .obstacle(&order.artefact)
+            .await?
+            .map(Answer::Refused),
+    };
+    if let Some(held) = held {
+        let (progress, _) = platform
+            .observe(&order.place, &order.target, &order.attempt, &order.artefact)
+            .await?;
+        if progress == Progress::NotFound {
+            return Ok(held);
+        }
+    }
+    platform.deploy(order).await
+}
+
+async fn firing(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    order: &Order,
+) -> Result<Option<AlarmSeen>, PlatformError> {
+    let stage = pipeline
+        .config
+        .as_ref()
+        .and_then(|config| config.stage(&order.stage));
+    let Some(stage) = stage.filter(|_| order.alarms == AlarmsAtStart::Hold) else {
+        return Ok(None);
+    };
+    let missing: MissingData = stage.missing_data;
+    let alarms = platform.alarms(&order.place, &stage.alarms).await?;
+    Ok(alarms.into_iter().find(|seen| seen.fires(missing)))
+}

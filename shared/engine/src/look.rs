@@ -1,0 +1,220 @@
+//! One look: of a hint it makes facts, by asking the platform what is true now. Whoever brought the
+//! hint, the truth about a deployment or an artefact is read here and nowhere else.
+
+use domain::commit::Watcher;
+use domain::config::ServiceConfig;
+use domain::fact::{Found, Observed};
+use domain::hint::Subject;
+use domain::name::UNCLAIMED;
+use domain::pipeline::{How, Phase, Pipeline};
+use domain::{Fact, Hint, ServiceName, StageName};
+
+use crate::EngineError;
+use crate::ports::{Ledger, LedgerError, Mention, Platform};
+
+/// Looks; what it finds is a fact for each service concerned.
+///
+/// # Errors
+/// When the ledger or the platform cannot be asked.
+pub async fn look(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    hint: &Hint,
+) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
+    match hint {
+        Hint::Object { .. } | Hint::Image { .. } => artefact(ledger, platform, hint).await,
+        Hint::EcsDeployment { service_arn, .. } => {
+            deployment(ledger, platform, &Subject::EcsService(service_arn.clone())).await
+        }
+        Hint::CodeDeployDeployment {
+            account,
+            region,
+            application,
+            group,
+            ..
+        } => {
+            let subject = Subject::DeploymentGroup {
+                account: account.clone(),
+                region: region.clone(),
+                application: application.clone(),
+                group: group.clone(),
+            };
+            deployment(ledger, platform, &subject).await
+        }
+        Hint::Due { service } => due(ledger, platform, service).await,
+    }
+}
+
+async fn artefact(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    hint: &Hint,
+) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
+    let claimants = claimants(ledger, hint).await?;
+    let untagged = matches!(hint, Hint::Image { tag: None, .. });
+    // An untagged push is a child of a multi-architecture image, or a leftover: nobody has to claim
+    // it.
+    if claimants.is_empty() && untagged {
+        return Ok(Vec::new());
+    }
+    let Some(found) = platform.examine(hint).await? else {
+        return Ok(Vec::new());
+    };
+    let claimants = if claimants.is_empty() {
+        vec![unclaimed()?]
+    } else {
+        claimants
+    };
+    Ok(claimants
+        .into_iter()
+        .map(|service| (service, Fact::Artefact(found.clone())))
+        .collect())
+}
+
+/// The services whose source the artefact comes from: for objects, those with the longest prefix that
+/// fits.
+async fn claimants(ledger: &impl Ledger, hint: &Hint) -> Result<Vec<ServiceName>, LedgerError> {
+    let (subject, key) = match hint {
+        Hint::Object { bucket, key, .. } => (Subject::Bucket(bucket.clone()), key.as_str()),
+        Hint::Image {
+            account,
+            region,
+            repository,
+            ..
+        } => {
+            let (account, region) = (account.clone(), region.clone());
+            (
+                Subject::Repository {
+                    account,
+                    region,
+                    repository: repository.clone(),
+                },
+                "",
+            )
+        }
+        Hint::EcsDeployment { .. } | Hint::CodeDeployDeployment { .. } | Hint::Due { .. } => {
+            return Ok(Vec::new());
+        }
+    };
+    let mut fitting: Vec<(usize, ServiceName)> = ledger
+        .watchers(&subject)
+        .await?
+        .into_iter()
+        .filter_map(|watcher| match watcher {
+            Watcher::Source { service, narrow } => {
+                key.starts_with(&narrow).then_some((narrow.len(), service))
+            }
+            Watcher::Stage { .. } => None,
+        })
+        .collect();
+    let longest = fitting.iter().map(|(length, _)| *length).max();
+    fitting.retain(|(length, _)| Some(*length) == longest);
+    Ok(fitting.into_iter().map(|(_, service)| service).collect())
+}
+
+fn unclaimed() -> Result<ServiceName, LedgerError> {
+    UNCLAIMED
+        .parse()
+        .map_err(|error| LedgerError::Corrupt(format!("{error}")))
+}
+
+async fn deployment(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    subject: &Subject,
+) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
+    let mut facts = Vec::new();
+    for watcher in ledger.watchers(subject).await? {
+        let Watcher::Stage { service, stage } = watcher else {
+            continue;
+        };
+        let pipeline = ledger.load(&service, &Mention::Nothing).await?.pipeline;
+        if let Some(fact) = observe(platform, &pipeline, &stage).await? {
+            facts.push((service, fact));
+        }
+    }
+    Ok(facts)
+}
+
+/// Everything about a service that is overdue: each active deployment, and the passing of time.
+async fn due(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    service: &ServiceName,
+) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
+    let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
+    let mut facts = Vec::new();
+    for stage in pipeline.stages.keys() {
+        if let Some(fact) = observe(platform, &pipeline, stage).await? {
+            facts.push((service.clone(), fact));
+        }
+    }
+    facts.push((service.clone(), Fact::TimePassed));
+    Ok(facts)
+}
+
+/// What is true about a stage's current attempt; nothing when the stage does nothing.
+async fn observe(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    name: &StageName,
+) -> Result<Option<Fact>, EngineError> {
+    let Some((config, stage)) = pipeline.stage(name) else {
+        return Ok(None);
+    };
+    let Some(active) = &stage.active else {
+        return Ok(None);
+    };
+    let release = match &active.phase {
+        Phase::RollingBack {
+            how: How::Return,
+            to: Some(to),
+            ..
+        } => *to,
+        Phase::Starting { .. }
+        | Phase::InProgress { .. }
+        | Phase::Baking { .. }
+        | Phase::RollingBack { .. } => active.offer.release,
+    };
+    let release = pipeline
+        .releases
+        .get(&release)
+        .ok_or_else(|| LedgerError::Corrupt(format!("release {release} is not in the snapshot")))?;
+    let (progress, running) = platform
+        .observe(
+            &config.place,
+            &config.target,
+            &active.attempt,
+            &release.artefact,
+        )
+        .await?;
+    let alarms = platform.alarms(&config.place, &config.alarms).await?;
+    Ok(Some(Fact::Observed(Observed {
+        stage: name.clone(),
+        attempt: active.attempt.clone(),
+        progress,
+        running,
+        alarms,
+    })))
+}
+
+/// What runs on the stages of a service that is taken over, and how their alarms are.
+///
+/// # Errors
+/// When the platform cannot be asked.
+pub async fn find(
+    platform: &impl Platform,
+    config: &ServiceConfig,
+) -> Result<Vec<Found>, EngineError> {
+    let mut all = Vec::new();
+    for stage in &config.stages {
+        let artefact = platform.find_running(stage).await?;
+        let alarms = platform.alarms(&stage.place, &stage.alarms).await?;
+        all.push(Found {
+            stage: stage.name.clone(),
+            artefact,
+            alarms,
+        });
+    }
+    Ok(all)
+}

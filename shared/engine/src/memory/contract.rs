@@ -1,0 +1,355 @@
+//! What every ledger must do, in memory or on DynamoDB: one suite for all of them. Each part takes a
+//! ledger that may hold anything, and works on services of its own.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a suite for tests panics where the contract is broken"
+)]
+
+use domain::alarm::MissingData;
+use domain::artefact::BuildFacts;
+use domain::chain::Hash;
+use domain::commit::Watcher;
+use domain::config::{Gate, Place, Queue, ServiceConfig, Source, StageConfig, Target};
+use domain::decide::Recalled;
+use domain::fact::{ArtefactFound, Asked, Proof, Request, RequestId};
+use domain::hint::Subject;
+use domain::{
+    AlarmArn, Artefact, Commit, Fact, Identity, ReleaseNumber, ServiceName, SignedDuration,
+    StageName, Timestamp, decide,
+};
+
+use crate::memory::MemoryClock;
+use crate::ports::{Ledger, LedgerError, Mention};
+use crate::turn::turn;
+
+/// Runs the whole suite. `prefix` keeps the services of several runs apart.
+///
+/// # Panics
+/// Where the ledger does not do what it must.
+pub async fn ledger_keeps_its_contract(ledger: &impl Ledger, prefix: &str) {
+    let name = |part: &str| format!("{prefix}-{part}");
+    a_new_service_is_empty(ledger, &name("new")).await;
+    a_commit_is_read_back(ledger, &name("back")).await;
+    the_faster_commit_wins(ledger, &name("race")).await;
+    a_lost_answer_is_no_harm(ledger, &name("lost")).await;
+    an_artefact_is_claimed_once(ledger, &name("claim")).await;
+    watches_follow_the_configuration(ledger, &name("watch")).await;
+    history_reads_in_order(ledger, &name("history")).await;
+    what_is_overdue_is_found(ledger, &name("due")).await;
+}
+
+fn service(name: &str) -> ServiceName {
+    match name.parse() {
+        Ok(name) => name,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Display,
+{
+    match text.parse() {
+        Ok(value) => value,
+        Err(error) => panic!("{text}: {error}"),
+    }
+}
+
+/// A time every ledger starts at.
+#[must_use]
+pub fn noon() -> Timestamp {
+    Timestamp::from_second(1_795_435_200).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A service with one stage and one alarm, for any suite.
+#[must_use]
+pub fn config(name: &ServiceName, alarm: &str) -> ServiceConfig {
+    let (account, region) = (parsed("111122223333"), parsed("ap-south-1"));
+    let alarm = match AlarmArn::of(&region, &account, alarm) {
+        Ok(alarm) => alarm,
+        Err(error) => panic!("{error}"),
+    };
+    ServiceConfig {
+        service: name.clone(),
+        source: Source::S3 {
+            bucket: format!("{name}-artefacts"),
+            prefix: "builds/".into(),
+        },
+        queue: Queue::Newest,
+        flood_per_minute: 20,
+        stages: vec![StageConfig {
+            name: parsed::<StageName>("dev"),
+            place: Place {
+                account,
+                region,
+                role: None,
+            },
+            target: Target::CodeDeploy {
+                application: name.to_string(),
+                group: "dev".into(),
+            },
+            gate: Gate::Automatic,
+            windows: Vec::new(),
+            alarms: vec![alarm],
+            missing_data: MissingData::Ignore,
+            bake: SignedDuration::from_mins(5),
+            timeout: SignedDuration::from_hours(1),
+            rollbacks_per_day: 3,
+            smoke: Vec::new(),
+        }],
+    }
+}
+
+/// A request to configure a service.
+#[must_use]
+pub fn configure(config: ServiceConfig, request: &str) -> Fact {
+    Fact::Asked(Asked {
+        id: RequestId(request.to_owned()),
+        by: Identity("arn:aws:iam::111122223333:user/alice".into()),
+        request: Request::Configure {
+            config: Box::new(config),
+            found: Vec::new(),
+        },
+    })
+}
+
+/// An artefact that arrived.
+#[must_use]
+pub fn arrived(name: &ServiceName, version: &str) -> Fact {
+    Fact::Artefact(ArtefactFound {
+        artefact: Artefact::Object {
+            bucket: format!("{name}-artefacts"),
+            key: "builds/app.zip".into(),
+            version: version.into(),
+            sha256: None,
+            bytes: 4096,
+        },
+        build: BuildFacts::default(),
+        proof: Proof::Deployable,
+    })
+}
+
+async fn take(ledger: &impl Ledger, name: &ServiceName, fact: &Fact) -> crate::turn::Turned {
+    match turn(ledger, &MemoryClock::new(noon()), name, fact).await {
+        Ok(turned) => turned,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn commit_of(ledger: &impl Ledger, name: &ServiceName, fact: &Fact) -> Commit {
+    let loaded = match ledger.load(name, &Mention::Nothing).await {
+        Ok(loaded) => loaded,
+        Err(error) => panic!("{error}"),
+    };
+    let decision = match decide(&loaded.pipeline, &loaded.recalled, fact, noon()) {
+        Ok(decision) => decision,
+        Err(error) => panic!("{error}"),
+    };
+    match Commit::of(&loaded.pipeline, decision) {
+        Some(commit) => commit,
+        None => panic!("the fact writes nothing"),
+    }
+}
+
+async fn a_new_service_is_empty(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    let loaded = ledger
+        .load(&name, &Mention::Release(ReleaseNumber(1)))
+        .await;
+    let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((loaded.pipeline.seq, loaded.pipeline.head), (0, Hash::ZERO));
+    assert_eq!(loaded.recalled, Recalled::Nothing);
+    let none = ledger.release(&name, ReleaseNumber(1)).await;
+    assert!(matches!(none, Ok(None)), "no release yet");
+}
+
+async fn a_commit_is_read_back(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "back-5xx"), "request-1"),
+    )
+    .await;
+    let turned = take(ledger, &name, &arrived(&name, "v1")).await;
+    let loaded = ledger
+        .load(&name, &Mention::Release(ReleaseNumber(1)))
+        .await;
+    let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        loaded.pipeline, turned.after,
+        "the snapshot is what was decided"
+    );
+    let Recalled::Release(release) = loaded.recalled else {
+        panic!("release 1 is there")
+    };
+    assert_eq!(release.number, ReleaseNumber(1));
+    let read = ledger.release(&name, ReleaseNumber(1)).await;
+    assert_eq!(
+        read.unwrap_or_else(|error| panic!("{error}")),
+        Some(*release)
+    );
+}
+
+async fn the_faster_commit_wins(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "race-5xx"), "request-1"),
+    )
+    .await;
+    let slow = commit_of(ledger, &name, &arrived(&name, "slow")).await;
+    take(ledger, &name, &arrived(&name, "fast")).await;
+    let lost = ledger.commit(&slow).await;
+    assert!(matches!(lost, Err(LedgerError::Stale)), "{lost:?}");
+    let again = take(ledger, &name, &arrived(&name, "slow")).await;
+    assert_eq!(
+        again.after.last_release, 2,
+        "decided again on what is there now"
+    );
+}
+
+async fn a_lost_answer_is_no_harm(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    let commit = commit_of(
+        ledger,
+        &name,
+        &configure(config(&name, "lost-5xx"), "request-1"),
+    )
+    .await;
+    for _ in 0..2 {
+        let done = ledger.commit(&commit).await;
+        assert!(done.is_ok(), "{done:?}");
+    }
+    let entries = ledger
+        .entries(&name, 1, 100)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(entries.len(), commit.entries.len(), "written once");
+}
+
+async fn an_artefact_is_claimed_once(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "claim-5xx"), "request-1"),
+    )
+    .await;
+    take(ledger, &name, &arrived(&name, "v1")).await;
+    let fact = arrived(&name, "v1");
+    let Fact::Artefact(found) = &fact else {
+        panic!("an artefact")
+    };
+    let loaded = ledger
+        .load(&name, &Mention::Artefact(found.artefact.id()))
+        .await;
+    let recalled = loaded.unwrap_or_else(|error| panic!("{error}")).recalled;
+    assert_eq!(recalled, Recalled::Artefact(Some(ReleaseNumber(1))));
+    let again = take(ledger, &name, &fact).await;
+    assert!(
+        again.entries.is_empty(),
+        "the same artefact again changes nothing"
+    );
+}
+
+async fn watches_follow_the_configuration(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    let (before, after) = (format!("{name}-old"), format!("{name}-new"));
+    let subject = |alarm: &str| Subject::Alarm(config(&name, alarm).stages[0].alarms[0].clone());
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, &before), "request-1"),
+    )
+    .await;
+    let watcher = Watcher::Stage {
+        service: name.clone(),
+        stage: parsed("dev"),
+    };
+    let watching = ledger.watchers(&subject(&before)).await;
+    assert_eq!(
+        watching.unwrap_or_else(|error| panic!("{error}")),
+        [watcher.clone()]
+    );
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, &after), "request-2"),
+    )
+    .await;
+    let gone = ledger.watchers(&subject(&before)).await;
+    assert_eq!(gone.unwrap_or_else(|error| panic!("{error}")), []);
+    let new = ledger.watchers(&subject(&after)).await;
+    assert_eq!(new.unwrap_or_else(|error| panic!("{error}")), [watcher]);
+    let bucket = Subject::Bucket(format!("{name}-artefacts"));
+    let source = ledger
+        .watchers(&bucket)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        source,
+        [Watcher::Source {
+            service: name,
+            narrow: "builds/".into()
+        }]
+    );
+}
+
+async fn history_reads_in_order(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "history-5xx"), "request-1"),
+    )
+    .await;
+    for version in ["v1", "v2", "v3"] {
+        take(ledger, &name, &arrived(&name, version)).await;
+    }
+    let all = ledger
+        .entries(&name, 1, 1000)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let numbers: Vec<u64> = all.iter().map(|sealed| sealed.entry.seq).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let mut before = Hash::ZERO;
+    for sealed in &all {
+        assert_eq!(sealed.entry.before, before, "the chain holds");
+        before = Hash::of(&sealed.stored);
+    }
+    let newest = ledger
+        .newest_entries(&name, 2)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        newest.len() >= 2,
+        "at least as many as asked for, in whole commits"
+    );
+    assert!(all.ends_with(&newest), "the newest, oldest first");
+}
+
+async fn what_is_overdue_is_found(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "due-5xx"), "request-1"),
+    )
+    .await;
+    take(ledger, &name, &arrived(&name, "v1")).await;
+    let later = domain::due::after(noon(), SignedDuration::from_hours(1));
+    let early = ledger.overdue(Timestamp::UNIX_EPOCH, 1000).await;
+    assert!(
+        !early
+            .unwrap_or_else(|error| panic!("{error}"))
+            .contains(&name)
+    );
+    let due = ledger
+        .overdue(later, 1000)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(due.contains(&name), "its deployment has started");
+}

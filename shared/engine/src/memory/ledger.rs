@@ -1,0 +1,205 @@
+//! The ledger in memory: conditional transactions, strongly consistent reads, and every write stored
+//! as the bytes DynamoDB would hold, so that nothing survives that does not serialise.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::chain::{Hash, Sealed};
+use domain::commit::{ClaimKind, Watcher};
+use domain::decide::Recalled;
+use domain::hint::Subject;
+use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
+
+use crate::ports::{Ledger, LedgerError, Loaded, Mention};
+
+/// A ledger in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLedger {
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    services: BTreeMap<ServiceName, Service>,
+    watches: BTreeMap<String, BTreeSet<Watcher>>,
+    stream: Vec<(ServiceName, Vec<Sealed>)>,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    snapshot: Option<String>,
+    version: u64,
+    head: Option<Hash>,
+    due_at: Option<Timestamp>,
+    entries: Vec<String>,
+    releases: BTreeMap<ReleaseNumber, Release>,
+    claims: BTreeMap<ArtefactId, Option<ReleaseNumber>>,
+}
+
+impl MemoryLedger {
+    /// The stream: every commit's entries, oldest first.
+    #[must_use]
+    pub fn stream(&self) -> Vec<(ServiceName, Vec<Sealed>)> {
+        self.inner.borrow().stream.clone()
+    }
+}
+
+fn corrupt(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Corrupt(error.to_string())
+}
+
+fn chain(stored: &[String]) -> Result<Vec<Sealed>, LedgerError> {
+    let mut before = Hash::ZERO;
+    let mut sealed = Vec::new();
+    for (seq, stored) in (1..).zip(stored) {
+        let entry = Sealed::follow(stored, seq, &before).map_err(corrupt)?;
+        before = entry.hash.clone();
+        sealed.push(entry);
+    }
+    Ok(sealed)
+}
+
+impl Ledger for MemoryLedger {
+    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
+        let inner = self.inner.borrow();
+        let Some(state) = inner.services.get(service) else {
+            let pipeline = Pipeline::new(service.clone());
+            return Ok(Loaded {
+                pipeline,
+                recalled: Recalled::Nothing,
+            });
+        };
+        let pipeline = match &state.snapshot {
+            Some(snapshot) => serde_json::from_str(snapshot).map_err(corrupt)?,
+            None => Pipeline::new(service.clone()),
+        };
+        let recalled = match mention {
+            Mention::Nothing => Recalled::Nothing,
+            Mention::Artefact(id) => state
+                .claims
+                .get(id)
+                .map_or(Recalled::Nothing, |place| Recalled::Artefact(*place)),
+            Mention::Release(number) => state
+                .releases
+                .get(number)
+                .map_or(Recalled::Nothing, |release| {
+                    Recalled::Release(Box::new(release.clone()))
+                }),
+        };
+        Ok(Loaded { pipeline, recalled })
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
+        let mut inner = self.inner.borrow_mut();
+        let state = inner.services.entry(commit.service.clone()).or_default();
+        if state.head.as_ref() == Some(&commit.after.head) {
+            return Ok(());
+        }
+        let taken = |state: &Service| {
+            commit.claims.iter().any(|claim| {
+                claim.kind == ClaimKind::First && state.claims.contains_key(&claim.artefact)
+            })
+        };
+        if state.version != commit.expected || taken(state) {
+            return Err(LedgerError::Stale);
+        }
+        state.snapshot = Some(serde_json::to_string(&commit.after).map_err(corrupt)?);
+        state.version = commit.after.seq;
+        state.head = Some(commit.after.head.clone());
+        state.due_at = commit.due_at;
+        state
+            .entries
+            .extend(commit.entries.iter().map(|sealed| sealed.stored.clone()));
+        for claim in &commit.claims {
+            state.claims.insert(claim.artefact.clone(), claim.release);
+        }
+        for number in &commit.releases {
+            if let Some(release) = commit.after.releases.get(number) {
+                state.releases.insert(*number, release.clone());
+            }
+        }
+        for watch in &commit.watches.remove {
+            inner
+                .watches
+                .entry(watch.subject.key())
+                .or_default()
+                .remove(&watch.watcher);
+        }
+        for watch in &commit.watches.add {
+            inner
+                .watches
+                .entry(watch.subject.key())
+                .or_default()
+                .insert(watch.watcher.clone());
+        }
+        inner
+            .stream
+            .push((commit.service.clone(), commit.entries.clone()));
+        Ok(())
+    }
+
+    async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
+        let inner = self.inner.borrow();
+        Ok(inner
+            .watches
+            .get(&subject.key())
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect())
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        let inner = self.inner.borrow();
+        let mut due: Vec<(Timestamp, ServiceName)> = inner
+            .services
+            .iter()
+            .filter_map(|(name, state)| Some((state.due_at?, name.clone())))
+            .filter(|(due_at, _)| *due_at <= now)
+            .collect();
+        due.sort();
+        Ok(due.into_iter().take(limit).map(|(_, name)| name).collect())
+    }
+
+    async fn entries(
+        &self,
+        service: &ServiceName,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        let inner = self.inner.borrow();
+        let Some(state) = inner.services.get(service) else {
+            return Ok(Vec::new());
+        };
+        let entries = chain(&state.entries)?;
+        Ok(entries
+            .into_iter()
+            .filter(|sealed| sealed.entry.seq >= from)
+            .take(limit)
+            .collect())
+    }
+
+    async fn newest_entries(
+        &self,
+        service: &ServiceName,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        let inner = self.inner.borrow();
+        let Some(state) = inner.services.get(service) else {
+            return Ok(Vec::new());
+        };
+        let entries = chain(&state.entries)?;
+        let skip = entries.len().saturating_sub(limit);
+        Ok(entries.into_iter().skip(skip).collect())
+    }
+
+    async fn release(
+        &self,
+        service: &ServiceName,
+        number: ReleaseNumber,
+    ) -> Result<Option<Release>, LedgerError> {
+        let inner = self.inner.borrow();
+        let state = inner.services.get(service);
+        Ok(state.and_then(|state| state.releases.get(&number)).cloned())
+    }
+}
