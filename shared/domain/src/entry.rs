@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::AlarmSeen;
 use crate::artefact::{Artefact, BuildFacts, Release};
 use crate::chain::Hash;
-use crate::config::{Place, ServiceConfig, Target};
+use crate::config::ServiceConfig;
 use crate::fact::{Despite, RequestId};
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
 use crate::pipeline::{Cause, Freeze, WaitingOn};
 use crate::reason::Reason;
+
+pub use crate::order::{Action, AlarmsAtStart, Order, StopOrder};
 
 /// The format every entry is written in. Raised when an older reader could misread a newer entry.
 pub const ENTRY_FORMAT: u32 = 1;
@@ -52,6 +54,10 @@ pub enum Actor {
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "entries are few and live for one turn"
+)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The service has a new configuration.
@@ -383,51 +389,6 @@ pub enum Drop {
     StageRemoved,
 }
 
-/// Begin a deployment: exactly this, there, with this mark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// The mark that finds it again: the entry that first asked.
-    pub attempt: EntryId,
-    /// The stage.
-    pub stage: StageName,
-    /// Account, Region, role.
-    pub place: Place,
-    /// The target.
-    pub target: Target,
-    /// The release.
-    pub release: ReleaseNumber,
-    /// Its artefact.
-    pub artefact: Artefact,
-    /// Whether an alarm that fires right before the start holds it.
-    pub alarms: AlarmsAtStart,
-}
-
-/// What alarms do to a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlarmsAtStart {
-    /// One that fires holds the deployment.
-    Hold,
-    /// They are passed over: a rollback, or a person said so. The platform's own alarm check is
-    /// overridden too, else CodeDeploy would stop it at once.
-    PassOver,
-}
-
-/// Stop an attempt: exactly this one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopOrder {
-    /// The attempt's mark.
-    pub attempt: EntryId,
-    /// The stage.
-    pub stage: StageName,
-    /// Account, Region, role.
-    pub place: Place,
-    /// The target.
-    pub target: Target,
-    /// The platform's id of it, when known.
-    pub platform_id: Option<String>,
-}
-
 /// Why a person is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -485,15 +446,6 @@ pub enum Call {
         /// Its mark.
         attempt: EntryId,
     },
-}
-
-/// What an entry asks `deployer` to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action<'a> {
-    /// Begin a deployment.
-    Deploy(&'a Order),
-    /// Stop an attempt.
-    Stop(&'a StopOrder),
 }
 
 impl What {

@@ -28,6 +28,7 @@ pub mod file;
 pub mod hint;
 pub mod hook;
 pub mod name;
+pub mod order;
 pub mod pipeline;
 pub mod reason;
 pub mod wanted;

@@ -9,6 +9,7 @@ mod configure;
 mod gate;
 mod observe;
 mod undo;
+mod undoing;
 
 use jiff::Timestamp;
 

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{Draft, alarms, arrive, undo};
+use super::undoing::{Undoing, adopt, adopted, adopted_end, returning, stopping};
+use super::{Draft, alarms, arrive, gate, undo};
 use crate::artefact::Content;
 use crate::due::{ANSWER_WITHIN, TRIES_MAX, after};
 use crate::entry::{AlarmsAtStart, Call, Purpose, What};
@@ -11,8 +12,6 @@ use crate::fact::{Observed, Progress, Running};
 use crate::name::{ReleaseNumber, StageName};
 use crate::pipeline::{Active, Cause, How, Phase};
 use crate::reason::Reason;
-
-use super::gate;
 
 pub(super) fn observed(draft: &mut Draft, observed: &Observed) -> Reason {
     let name = &observed.stage;
@@ -70,35 +69,28 @@ pub(super) fn observed(draft: &mut Draft, observed: &Observed) -> Reason {
     }
 }
 
-struct Sight<'a> {
-    name: &'a StageName,
-    progress: &'a Progress,
-    running: &'a Running,
+pub(super) struct Sight<'a> {
+    pub(super) name: &'a StageName,
+    pub(super) progress: &'a Progress,
+    pub(super) running: &'a Running,
 }
 
-struct Undoing {
-    cause: Cause,
-    to: Option<ReleaseNumber>,
-    asked_at: Timestamp,
-    tries: u32,
-}
-
-fn current(draft: &Draft, name: &StageName) -> Option<Active> {
+pub(super) fn current(draft: &Draft, name: &StageName) -> Option<Active> {
     draft.pipeline.stages.get(name)?.active.clone()
 }
 
-fn is_late(draft: &Draft, name: &StageName, since: Timestamp) -> bool {
+pub(super) fn is_late(draft: &Draft, name: &StageName, since: Timestamp) -> bool {
     let timeout = draft.pipeline.stage(name).map(|(config, _)| config.timeout);
     timeout.is_some_and(|timeout| after(since, timeout) <= draft.now)
 }
 
-fn runs(draft: &Draft, running: &Running, release: ReleaseNumber) -> bool {
+pub(super) fn runs(draft: &Draft, running: &Running, release: ReleaseNumber) -> bool {
     let content: Option<Content> = draft.pipeline.content(release);
     matches!((running, content), (Running::All(all), Some(content)) if *all == content)
 }
 
 /// Which release the target runs, if it is one we know.
-fn release_of(draft: &Draft, running: &Running) -> Option<ReleaseNumber> {
+pub(super) fn release_of(draft: &Draft, running: &Running) -> Option<ReleaseNumber> {
     let Running::All(content) = running else {
         return None;
     };
@@ -420,131 +412,5 @@ fn succeed(draft: &mut Draft, name: &StageName, active: &Active, why: Reason) {
         .and_then(|config| config.stage_after(name));
     if let Some(next) = next.map(|stage| stage.name.clone()) {
         arrive::offer(draft, &next, release, Reason::GoodOnStageBefore);
-    }
-}
-
-fn adopt(draft: &mut Draft, name: &StageName, active: &Active, problem: &str) {
-    if active.offer.purpose == Purpose::Rollback {
-        undo::rollback_failed(draft, name, format!("the platform undid it: {problem}"));
-        return;
-    }
-    let what = What::RollbackAdopted {
-        stage: name.clone(),
-        deployment: active.offer.id.clone(),
-        release: active.offer.release,
-        problem: problem.to_owned(),
-    };
-    draft.write(what, Reason::PlatformRollsBack);
-}
-
-fn adopted_end(draft: &mut Draft, sight: &Sight<'_>) {
-    if current(draft, sight.name).is_some() {
-        let to = release_of(draft, sight.running);
-        undo::rolled_back(draft, sight.name, to);
-    }
-}
-
-fn adopted(draft: &mut Draft, sight: &Sight<'_>, undoing: &Undoing) -> Reason {
-    match sight.progress {
-        Progress::Undone { .. } | Progress::Failed { .. } | Progress::Succeeded { .. } => {
-            adopted_end(draft, sight);
-            Reason::RollbackEnded
-        }
-        Progress::NotFound | Progress::Underway { .. } | Progress::Undoing { .. } => {
-            too_long(draft, sight.name, undoing)
-        }
-    }
-}
-
-fn too_long(draft: &mut Draft, name: &StageName, undoing: &Undoing) -> Reason {
-    if is_late(draft, name, undoing.asked_at) {
-        let problem = "it took longer than the stage allows".to_owned();
-        undo::rollback_failed(draft, name, problem);
-        return Reason::RollbackEndedBadly;
-    }
-    Reason::NotYet
-}
-
-/// We asked the platform to stop the attempt and undo it.
-fn stopping(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -> Reason {
-    let unanswered = draft.now >= after(undoing.asked_at, ANSWER_WITHIN);
-    match sight.progress {
-        Progress::Undoing { .. } => too_long(draft, sight.name, &undoing),
-        Progress::Underway { .. } if !unanswered => Reason::NotYet,
-        Progress::NotFound if !unanswered => Reason::NotYet,
-        Progress::Underway { .. } => {
-            let Some(to) = undoing.to else {
-                return Reason::NotYet;
-            };
-            if undoing.tries >= TRIES_MAX {
-                let problem = format!("the platform did not stop it, asked {TRIES_MAX} times");
-                undo::rollback_failed(draft, sight.name, problem);
-            } else {
-                undo::stop(draft, sight.name, undoing.cause, to);
-            }
-            Reason::NoAnswerInTime
-        }
-        Progress::NotFound
-        | Progress::Succeeded { .. }
-        | Progress::Failed { .. }
-        | Progress::Undone { .. } => stopped(draft, sight, undoing),
-    }
-}
-
-/// The attempt has ended. If last good runs again, that is that; else it is deployed.
-fn stopped(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -> Reason {
-    let Some(to) = undoing.to else {
-        return Reason::NotYet;
-    };
-    let undone = matches!(sight.progress, Progress::Undone { .. } | Progress::NotFound);
-    let idle = undone && *sight.running == Running::Nothing;
-    if idle || runs(draft, sight.running, to) {
-        undo::rolled_back(draft, sight.name, Some(to));
-        return Reason::RollbackEnded;
-    }
-    undo::go_back(draft, sight.name, undoing.cause, to, None);
-    Reason::UndoneElsewhere
-}
-
-/// We deploy an earlier release over it.
-fn returning(draft: &mut Draft, sight: &Sight<'_>, active: &Active, undoing: Undoing) -> Reason {
-    let Some(to) = undoing.to else {
-        return Reason::NotYet;
-    };
-    match sight.progress {
-        Progress::NotFound if draft.now < after(undoing.asked_at, ANSWER_WITHIN) => Reason::NotYet,
-        Progress::NotFound => {
-            if undoing.tries >= TRIES_MAX {
-                let problem = format!("the platform did not begin it, asked {TRIES_MAX} times");
-                undo::rollback_failed(draft, sight.name, problem);
-            } else {
-                let mark = Some(active.attempt.clone());
-                undo::go_back(draft, sight.name, undoing.cause, to, mark);
-            }
-            Reason::NoAnswerInTime
-        }
-        Progress::Underway { .. } | Progress::Undoing { .. } => {
-            too_long(draft, sight.name, &undoing)
-        }
-        Progress::Succeeded { .. } => match sight.running {
-            Running::Nothing => {
-                undo::rolled_back(draft, sight.name, Some(to));
-                Reason::RollbackEnded
-            }
-            Running::All(_) if runs(draft, sight.running, to) => {
-                undo::rolled_back(draft, sight.name, Some(to));
-                Reason::RollbackEnded
-            }
-            Running::All(_) => {
-                let problem = "the target runs something else".to_owned();
-                undo::rollback_failed(draft, sight.name, problem);
-                Reason::RollbackEndedBadly
-            }
-            Running::Mixed(_) | Running::Unknown => too_long(draft, sight.name, &undoing),
-        },
-        Progress::Failed { why, .. } | Progress::Undone { why, .. } => {
-            undo::rollback_failed(draft, sight.name, why.clone());
-            Reason::RollbackEndedBadly
-        }
     }
 }
