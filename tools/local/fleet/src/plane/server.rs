@@ -45,7 +45,15 @@ pub struct Exit {
 pub struct Server {
     addr: SocketAddr,
     stop: watch::Sender<Option<Duration>>,
-    exit: watch::Receiver<Option<Exit>>,
+    life: watch::Receiver<Life>,
+}
+
+/// How far a server's life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Starting,
+    Listening,
+    Over(Exit),
 }
 
 /// What answers need.
@@ -72,7 +80,7 @@ impl Server {
             .local_addr()
             .map_err(|source| PlaneError::Listen { port: 0, source })?;
         let (stop, stopped) = watch::channel(None);
-        let (exited, exit) = watch::channel(None);
+        let (living, life) = watch::channel(Life::Starting);
         let served = Arc::new(Served {
             app,
             label,
@@ -80,10 +88,10 @@ impl Server {
             answers: AtomicU64::new(0),
         });
         tokio::spawn(async move {
-            let code = live(served, socket, stopped).await;
-            exited.send_replace(Some(Exit { code }));
+            let code = live(served, socket, stopped, &living).await;
+            living.send_replace(Life::Over(Exit { code }));
         });
-        Ok(Self { addr, stop, exit })
+        Ok(Self { addr, stop, life })
     }
 
     /// Where it listens.
@@ -95,18 +103,30 @@ impl Server {
     /// How it ended, when it has.
     #[must_use]
     pub fn has_exited(&self) -> Option<Exit> {
-        *self.exit.borrow()
+        match *self.life.borrow() {
+            Life::Over(exit) => Some(exit),
+            Life::Starting | Life::Listening => None,
+        }
+    }
+
+    /// Waits until it listens or has ended, but no longer than this.
+    pub async fn settled(&self, longest: Duration) {
+        let mut life = self.life.clone();
+        let settled = life.wait_for(|life| *life != Life::Starting);
+        if tokio::time::timeout(longest, settled).await.is_err() {
+            tracing::debug!(addr = %self.addr, "a server takes long to start");
+        }
     }
 
     /// Waits for its end.
     pub async fn exited(&self) -> Exit {
-        let mut exit = self.exit.clone();
-        let ended = exit
-            .wait_for(Option::is_some)
+        let mut life = self.life.clone();
+        let over = life
+            .wait_for(|life| matches!(life, Life::Over(_)))
             .await
-            .ok()
-            .and_then(|exit| *exit);
-        ended.unwrap_or(Exit { code: EXIT_ERROR })
+            .is_ok();
+        let exit = self.has_exited().filter(|_| over);
+        exit.unwrap_or(Exit { code: EXIT_ERROR })
     }
 
     /// Takes no more connections, lets requests in flight end within `grace`, and ends.
@@ -121,6 +141,7 @@ async fn live(
     served: Arc<Served>,
     socket: TcpSocket,
     mut stop: watch::Receiver<Option<Duration>>,
+    life: &watch::Sender<Life>,
 ) -> i32 {
     let start = Duration::from_millis(served.app.start_ms);
     tokio::select! {
@@ -135,6 +156,7 @@ async fn live(
     let Ok(listener) = listen(socket) else {
         return EXIT_ERROR;
     };
+    life.send_replace(Life::Listening);
     let end = async {
         let Some(after) = crash else {
             return Some(stopping(&mut stop).await);
