@@ -21,7 +21,7 @@ const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.f%z";
 /// What is read of it. The state before is not: it may be the same state, suppressed then and heard
 /// now.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Detail {
     alarm_name: Option<String>,
     state: State,
@@ -29,7 +29,7 @@ struct Detail {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct State {
     value: Option<String>,
     reason: Option<String>,

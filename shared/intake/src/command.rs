@@ -28,7 +28,7 @@ pub struct Called {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct UrlEvent {
     request_context: Option<RequestContext>,
     body: Option<String>,
@@ -36,6 +36,7 @@ struct UrlEvent {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct RequestContext {
     http: Option<Http>,
     /// Absent with auth type NONE, where anybody may have sent it.
@@ -43,17 +44,19 @@ struct RequestContext {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Http {
     method: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Authorizer {
     iam: Option<Iam>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Iam {
     user_arn: Option<String>,
 }
@@ -179,6 +182,12 @@ impl Response {
             problems: Vec::new(),
         };
         Self::failure(trouble, &failure)
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status_code(&self) -> u16 {
+        self.status_code
     }
 
     fn with(status_code: u16, body: String) -> Self {

@@ -111,6 +111,7 @@ impl EcsHook {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Wire {
     #[serde(rename = "DeploymentId")]
     deployment_id: Option<String>,
@@ -129,7 +130,7 @@ struct Wire {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct ExecutionDetails {
     service_arn: Option<String>,
     target_service_revision_arn: Option<String>,

@@ -22,12 +22,14 @@ const KEY_BYTES_MAX: usize = 1024;
 const VERSION_NULL: &str = "null";
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Detail {
     bucket: Bucket,
     object: Object,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Bucket {
     name: Option<String>,
 }
@@ -35,6 +37,7 @@ struct Bucket {
 /// A key is taken as it stands: here it is not URL-encoded, unlike in the bucket notifications that
 /// S3 sends without EventBridge (those are refused as foreign).
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Object {
     key: Option<String>,
     size: Option<u64>,

@@ -44,30 +44,34 @@ pub enum Held {
 pub struct CommitImage {
     /// The service.
     pub service: ServiceName,
-    /// The number in the item's sort key.
+    /// The number in the item's sort key: that of its first entry.
     pub number: u64,
     /// The entries' JSON, byte for byte as stored: their hashes are over these bytes.
     pub entries: Vec<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Batch<'a> {
     #[serde(rename = "Records", borrow)]
     records: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Numbered {
     dynamodb: Sequence,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Sequence {
     #[serde(rename = "SequenceNumber")]
     number: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Record {
     #[serde(rename = "eventName")]
     event_name: Option<String>,
@@ -75,6 +79,7 @@ struct Record {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Change {
     #[serde(rename = "Keys")]
     keys: Option<Keys>,
@@ -83,6 +88,7 @@ struct Change {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Keys {
     #[serde(rename = "PK")]
     partition: Option<Text>,
@@ -91,17 +97,20 @@ struct Keys {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Item {
     entries: Option<List>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct List {
     #[serde(rename = "L")]
     list: Vec<Text>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Text {
     #[serde(rename = "S")]
     text: String,
@@ -173,7 +182,7 @@ pub struct BatchAnswer {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct BatchItemFailure {
     item_identifier: String,
 }
