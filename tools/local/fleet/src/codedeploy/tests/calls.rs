@@ -1,0 +1,281 @@
+//! The protocol: names of errors, permissions, lists, limits, shapes of events.
+
+use serde_json::{Value, json};
+
+use super::world::{Local, appspec, bundle, revision};
+
+#[tokio::test]
+async fn a_group_has_one_active_deployment() {
+    let local = Local::with_instances(1).await;
+    let spec = appspec(&[("ValidateService", "wait.sh")]);
+    let files = [("appspec.yml", spec.as_str()), ("wait.sh", "sleep 15\n")];
+    local.aws.put("slow.zip", bundle("slow", &files));
+    let id = local.deploy("slow.zip", Some("1"), json!({})).await;
+    let input = json!({
+        "applicationName": "app", "deploymentGroupName": "web",
+        "revision": revision("slow.zip", Some("1")),
+    });
+    let error = local
+        .call("CreateDeployment", input.clone())
+        .await
+        .unwrap_err();
+    let expected = format!(
+        "DeploymentLimitExceededException: \"The Deployment Group 'web' already has an active \
+         Deployment '{id}'\""
+    );
+    assert_eq!(error, expected);
+    local
+        .ok("StopDeployment", json!({ "deploymentId": id }))
+        .await;
+    local.end(&id).await;
+    local.ok("CreateDeployment", input).await;
+    local.fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn errors_have_their_names() {
+    let local = Local::with_instances(1).await;
+    local.aws.put("1.zip", bundle("1", &[]));
+    let good = revision("1.zip", None);
+    let create = |changes: Value| {
+        let mut input = json!({
+            "applicationName": "app", "deploymentGroupName": "web", "revision": good,
+        });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        ("CreateDeployment", input)
+    };
+    let cases = [
+        (
+            create(json!({ "applicationName": "no" })),
+            "ApplicationDoesNotExistException",
+        ),
+        (
+            create(json!({ "applicationName": null })),
+            "ApplicationNameRequiredException",
+        ),
+        (
+            create(json!({ "deploymentGroupName": "no" })),
+            "DeploymentGroupDoesNotExistException",
+        ),
+        (
+            create(json!({ "deploymentConfigName": "no" })),
+            "DeploymentConfigDoesNotExistException",
+        ),
+        (
+            create(json!({ "revision": null })),
+            "RevisionRequiredException",
+        ),
+        (
+            create(json!({ "description": "x".repeat(257) })),
+            "DescriptionTooLongException",
+        ),
+        (
+            ("GetDeployment", json!({ "deploymentId": "d-NONE" })),
+            "DeploymentDoesNotExistException",
+        ),
+        (
+            ("GetDeployment", json!({})),
+            "DeploymentIdRequiredException",
+        ),
+        (
+            ("GetDeployment", json!({ "deploymentId": "7" })),
+            "InvalidDeploymentIdException",
+        ),
+        (
+            ("StopDeployment", json!({ "deploymentId": "d-NONE" })),
+            "DeploymentDoesNotExistException",
+        ),
+        (
+            ("CreateApplication", json!({ "applicationName": "app" })),
+            "ApplicationAlreadyExistsException",
+        ),
+        (
+            (
+                "ListDeployments",
+                json!({ "includeOnlyStatuses": ["Gone"] }),
+            ),
+            "InvalidDeploymentStatusException",
+        ),
+        (("MakeTea", json!({})), "UnknownOperationException"),
+    ];
+    for ((operation, input), code) in cases {
+        let error = local.call(operation, input.clone()).await.unwrap_err();
+        assert_eq!(error.split(':').next(), Some(code), "{operation} {input}");
+    }
+}
+
+#[tokio::test]
+async fn callers_need_the_permission_on_that_very_resource() {
+    let local = Local::with_instances(1).await;
+    local.aws.put("1.zip", bundle("1", &[]));
+    local.permissions.asked.lock().unwrap().clear();
+    let despite = json!({ "overrideAlarmConfiguration": { "enabled": false } });
+    let id = local.deploy("1.zip", None, despite).await;
+    local.end(&id).await;
+    let asked = local.permissions.asked.lock().unwrap().clone();
+    let base = "arn:aws:codedeploy:eu-west-1:111122223333";
+    for (action, resource) in [
+        ("codedeploy:CreateDeployment", "deploymentgroup:app/web"),
+        (
+            "codedeploy:GetDeploymentConfig",
+            "deploymentconfig:CodeDeployDefault.OneAtATime",
+        ),
+        ("codedeploy:RegisterApplicationRevision", "application:app"),
+        (
+            "codedeploy:UpdateDeploymentGroup",
+            "deploymentgroup:app/web",
+        ),
+        ("codedeploy:GetDeployment", "deploymentgroup:app/web"),
+    ] {
+        assert!(
+            asked.contains(&(action.into(), format!("{base}:{resource}"))),
+            "{action}"
+        );
+    }
+    local.permissions.deny("codedeploy:StopDeployment");
+    let error = local
+        .call("StopDeployment", json!({ "deploymentId": id }))
+        .await
+        .unwrap_err();
+    assert!(error.starts_with("AccessDeniedException"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_and_can_be_narrowed() {
+    let local = Local::with_instances(1).await;
+    let mut made = Vec::new();
+    for version in ["1", "2", "3"] {
+        made.insert(0, local.release(version, &[]).await);
+    }
+    let ids: Vec<_> = made
+        .iter()
+        .map(|info| info["deploymentId"].clone())
+        .collect();
+    let list = async |input: Value| local.ok("ListDeployments", input).await["deployments"].clone();
+    let group = json!({ "applicationName": "app", "deploymentGroupName": "web" });
+    assert_eq!(list(group.clone()).await, json!(ids));
+    assert_eq!(
+        list(json!({ "includeOnlyStatuses": ["Failed"] })).await,
+        json!([])
+    );
+    let middle = made[1]["createTime"].as_f64().unwrap();
+    let since =
+        json!({ "createTimeRange": { "start": middle }, "includeOnlyStatuses": ["Succeeded"] });
+    assert_eq!(list(since).await, json!(ids[..2]));
+    let until = json!({ "createTimeRange": { "start": null, "end": middle } });
+    assert_eq!(list(until).await, json!(ids[1..]));
+    let batch = local
+        .ok("BatchGetDeployments", json!({ "deploymentIds": ids }))
+        .await;
+    assert_eq!(batch["deploymentsInfo"], json!(made));
+    let told = local.ok("GetDeploymentGroup", group).await["deploymentGroupInfo"].clone();
+    assert_eq!(told["lastSuccessfulDeployment"]["deploymentId"], ids[0]);
+    assert_eq!(told["targetRevision"], made[0]["revision"]);
+}
+
+#[tokio::test]
+async fn events_have_the_shape_of_awss() {
+    let local = Local::with_instances(1).await;
+    let info = local.release("1", &[]).await;
+    let events = local.told();
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|event| {
+            (
+                event["detail-type"].as_str().unwrap(),
+                event["detail"]["state"].as_str(),
+            )
+        })
+        .collect();
+    let deployment = "CodeDeploy Deployment State-change Notification";
+    let instance = "CodeDeploy Instance State-change Notification";
+    let expected = [
+        (deployment, Some("START")),
+        (instance, Some("START")),
+        (instance, Some("SUCCESS")),
+        (deployment, Some("SUCCESS")),
+    ];
+    assert_eq!(kinds, expected);
+    let group = local.ok(
+        "GetDeploymentGroup",
+        json!({
+            "applicationName": "app", "deploymentGroupName": "web",
+        }),
+    );
+    let group = group.await["deploymentGroupInfo"]["deploymentGroupId"].clone();
+    assert_eq!(
+        events[0]["detail"],
+        json!({
+            "region": "eu-west-1",
+            "deploymentId": info["deploymentId"],
+            "instanceGroupId": group,
+            "deploymentGroup": "web",
+            "state": "START",
+            "application": "app",
+        })
+    );
+    let base = "arn:aws:codedeploy:eu-west-1:111122223333";
+    let arns = [
+        format!("{base}:application:app"),
+        format!("{base}:deploymentgroup:app/web"),
+    ];
+    assert_eq!(events[0]["resources"], json!(arns));
+    let id = events[1]["detail"]["instanceId"].as_str().unwrap();
+    let instance = format!("arn:aws:ec2:eu-west-1:111122223333:instance/{id}");
+    assert_eq!(events[1]["resources"], json!([instance, arns[1], arns[0]]));
+}
+
+#[tokio::test]
+async fn a_group_is_told_as_it_was_made_and_changed() {
+    let local = Local::start().await;
+    local
+        .ok("CreateApplication", json!({ "applicationName": "app" }))
+        .await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    local
+        .group(json!({ "tags": [{ "Key": "local:port", "Value": port }] }))
+        .await;
+    assert_eq!(local.url().await, format!("http://127.0.0.1:{port}"));
+    let named = json!({ "applicationName": "app", "deploymentGroupName": "web" });
+    let told = local.ok("GetDeploymentGroup", named.clone()).await["deploymentGroupInfo"].clone();
+    assert_eq!(
+        told["alarmConfiguration"]["alarms"],
+        json!([{ "name": "errors" }])
+    );
+    assert_eq!(
+        told["deploymentStyle"]["deploymentOption"],
+        "WITH_TRAFFIC_CONTROL"
+    );
+    assert_eq!(told["computePlatform"], "Server");
+    let update = json!({
+        "applicationName": "app", "currentDeploymentGroupName": "web",
+        "deploymentConfigName": "CodeDeployDefault.AllAtOnce",
+    });
+    local.ok("UpdateDeploymentGroup", update).await;
+    let changed = local.ok("GetDeploymentGroup", named).await["deploymentGroupInfo"].clone();
+    assert_eq!(
+        changed["deploymentConfigName"],
+        "CodeDeployDefault.AllAtOnce"
+    );
+    assert_eq!(changed["ec2TagFilters"], told["ec2TagFilters"]);
+    let many = json!({ "applicationName": "app", "deploymentGroupNames": ["web"] });
+    let many = local.ok("BatchGetDeploymentGroups", many).await;
+    assert_eq!(many["deploymentGroupsInfo"], json!([changed]));
+    local
+        .ok(
+            "DeleteDeploymentGroup",
+            json!({
+                "applicationName": "app", "deploymentGroupName": "web",
+            }),
+        )
+        .await;
+    let groups = local
+        .ok("ListDeploymentGroups", json!({ "applicationName": "app" }))
+        .await;
+    assert_eq!(groups["deploymentGroups"], json!([]));
+}
