@@ -1,0 +1,23 @@
+//! The whole system on one machine: MiniStack, gateway, delivery and fleet behind one address, with
+//! the template of `infra/` deployed on it, unchanged.
+//!
+//! [`System`] starts and ends it all in one process; the verbs of `cargo local` and the end-to-end
+//! tests are its users. What the parts do is theirs: see the crates `gateway`, `delivery`, `fleet`.
+
+pub mod environment;
+pub mod instance;
+pub mod ministack;
+pub mod paths;
+pub mod people;
+pub mod screen;
+pub mod stack;
+pub mod system;
+pub mod trouble;
+pub mod verb;
+
+pub use crate::{
+    paths::Paths,
+    screen::Screen,
+    system::{Options, System},
+    trouble::Trouble,
+};

@@ -1,0 +1,188 @@
+//! `cargo local up`: starts the system, in the foreground until Ctrl-C or detached.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
+
+use clap::Args;
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    instance::{self, Phase},
+    paths::Paths,
+    people::PEOPLE,
+    screen::{self, Screen},
+    system::{Options, PORT, System},
+    trouble::Trouble,
+};
+
+/// Between two looks whether a detached system is ready.
+const READY_POLL: Duration = Duration::from_millis(100);
+
+/// Start the local system.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where it listens, on this machine only; 0 takes any free port.
+    #[arg(long, default_value_t = PORT, env = "LASTGOOD_LOCAL_PORT")]
+    port: u16,
+    /// Leave it running in the background; end it with `cargo local down`.
+    #[arg(long)]
+    detach: bool,
+}
+
+impl Up {
+    pub(super) async fn run(self) -> Result<ExitCode, Trouble> {
+        let paths = Paths::of_repository();
+        fs::create_dir_all(paths.state()).map_err(Trouble::file("make", paths.state()))?;
+        if self.detach {
+            detached(&paths, self.port).await
+        } else {
+            foreground(paths, self.port).await
+        }
+    }
+}
+
+async fn foreground(paths: Paths, port: u16) -> Result<ExitCode, Trouble> {
+    log_to(&paths.log())?;
+    let screen = Screen::of_stderr();
+    let options = Options {
+        port,
+        ..Options::laptop(paths.clone(), screen)
+    };
+    let mut interrupted = std::pin::pin!(interrupted()?);
+    let mut system = tokio::select! {
+        system = System::start(options) => system?,
+        () = &mut interrupted => {
+            screen::line("ended before it was ready");
+            return Ok(ExitCode::FAILURE);
+        },
+    };
+    screen::line(&usage(&system, &paths));
+    let broken = tokio::select! {
+        () = &mut interrupted => false,
+        () = system.broken() => true,
+    };
+    screen::line("ending …");
+    system.stop().await;
+    if broken {
+        return Err(Trouble::EmulatorEnded {
+            log: paths.emulator_log(),
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts ourselves once more, in the background, and waits until that one is ready.
+async fn detached(paths: &Paths, port: u16) -> Result<ExitCode, Trouble> {
+    if let Some(record) = instance::running(paths.state())? {
+        let instance::Record { pid, endpoint, .. } = record;
+        return Err(Trouble::AlreadyRunning { pid, endpoint });
+    }
+    let ourselves = std::env::current_exe().map_err(Trouble::io("find our own program"))?;
+    let path = paths.detached_log();
+    let log = File::create(&path).map_err(Trouble::file("write", &path))?;
+    let errors = log.try_clone().map_err(Trouble::file("write", &path))?;
+    let mut child = Command::new(ourselves)
+        .args(["up", "--port", &port.to_string()])
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        // Ctrl-C in this terminal is not meant for it.
+        .process_group(0)
+        .spawn()
+        .map_err(Trouble::io("start the local system"))?;
+    let mut shown = 0;
+    loop {
+        shown = show(&path, shown);
+        if child
+            .try_wait()
+            .map_err(Trouble::io("wait for the local system"))?
+            .is_some()
+        {
+            show(&path, shown);
+            return Ok(ExitCode::FAILURE);
+        }
+        if instance::running(paths.state())?.is_some_and(|record| record.phase == Phase::Ready) {
+            break;
+        }
+        tokio::time::sleep(READY_POLL).await;
+    }
+    show(&path, shown);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the lines of a log from the `from`th on; gives how many there are.
+fn show(log: &Path, from: usize) -> usize {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    // Not the last line, as long as it is being written.
+    let complete = text
+        .rfind('\n')
+        .and_then(|end| text.get(..end))
+        .unwrap_or_default();
+    complete.lines().skip(from).for_each(screen::line);
+    complete.lines().count().max(from)
+}
+
+fn usage(system: &System, paths: &Paths) -> String {
+    let folder = paths.state().display();
+    let people: Vec<String> = PEOPLE
+        .iter()
+        .map(|person| {
+            format!(
+                "  source {folder}/{}.env   # as {}, {}",
+                person.name, person.name, person.role
+            )
+        })
+        .collect();
+    format!(
+        "
+The local system is ready at {endpoint}. In another terminal:
+
+  source {folder}/local.env   # as the account's root
+{people}
+
+then for example:
+
+  aws s3 cp web.zip s3://$LASTGOOD_BUCKET/web/web.zip
+  cargo run -p cli -- status
+  aws ecs list-clusters
+
+What functions say: {log}
+To end it: Ctrl-C here, or `cargo local down`.",
+        endpoint = system.endpoint(),
+        people = people.join("\n"),
+        log = paths.emulator_log().display(),
+    )
+}
+
+/// Resolves when somebody wants the end: Ctrl-C, or `cargo local down`.
+fn interrupted() -> Result<impl Future<Output = ()>, Trouble> {
+    let listen = |kind| signal(kind).map_err(Trouble::io("listen for signals"));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {},
+            _ = terminate.recv() => {},
+            _ = hangup.recv() => {},
+        }
+    })
+}
+
+/// Sends what the system logs to a file, so that it does not disturb what is drawn.
+fn log_to(path: &Path) -> Result<(), Trouble> {
+    let file = File::create(path).map_err(Trouble::file("write", path))?;
+    tracing_subscriber::fmt()
+        .with_writer(std::sync::Mutex::new(file))
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .init();
+    Ok(())
+}
