@@ -254,8 +254,10 @@ impl crate::config::StageConfig {
             Target::Ecs {
                 cluster, service, ..
             } => Subject::EcsService(format!(
-                "arn:aws:ecs:{}:{}:service/{cluster}/{service}",
-                self.place.region, self.place.account
+                "arn:{}:ecs:{}:{}:service/{cluster}/{service}",
+                self.place.region.partition(),
+                self.place.region,
+                self.place.account
             )),
             Target::CodeDeploy { application, group }
             | Target::CodeDeployEcs {

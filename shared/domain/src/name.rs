@@ -122,6 +122,20 @@ text_name!(
     NameError::Alarm
 );
 
+impl Region {
+    /// The partition of its ARNs: `aws`, `aws-cn` or `aws-us-gov`.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        if self.0.starts_with("cn-") {
+            "aws-cn"
+        } else if self.0.starts_with("us-gov-") {
+            "aws-us-gov"
+        } else {
+            "aws"
+        }
+    }
+}
+
 impl AlarmArn {
     /// The ARN of the alarm `name` in a place.
     ///
@@ -131,13 +145,7 @@ impl AlarmArn {
         if name.is_empty() {
             return Err(NameError::Alarm(String::new()));
         }
-        let partition = if region.as_str().starts_with("cn-") {
-            "aws-cn"
-        } else if region.as_str().starts_with("us-gov-") {
-            "aws-us-gov"
-        } else {
-            "aws"
-        };
+        let partition = region.partition();
         format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}").parse()
     }
 

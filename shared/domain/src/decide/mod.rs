@@ -11,6 +11,9 @@ mod observe;
 mod undo;
 mod undoing;
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 
 use crate::apply::{Illegal, apply};

@@ -1,0 +1,164 @@
+//! Rules about approval.
+
+use super::story::{ALICE, MIRA, RAVI, Story, config, release, stage};
+use crate::config::{Gate, ServiceConfig};
+use crate::entry::{Drop, What};
+use crate::fact::Request;
+use crate::pipeline::WaitingOn;
+use crate::reason::Reason;
+
+fn at_production() -> Story {
+    waiting_with(config())
+}
+
+fn waiting_with(config: ServiceConfig) -> Story {
+    let mut story = Story::with(config);
+    story.upload_built(1, Story::build(1));
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    story
+}
+
+fn two_needed() -> ServiceConfig {
+    let mut config = config();
+    if let Gate::Approval(rule) = &mut config.stages[2].gate {
+        rule.count = 2;
+    }
+    config
+}
+
+#[test]
+fn a_person_named_by_the_rule_lets_the_release_in() {
+    let mut story = at_production();
+    assert_eq!(story.approve(ALICE, 1), Reason::PersonAsked);
+    assert_eq!(story.wrote(), ["approved", "start_asked"]);
+}
+
+#[test]
+fn nobody_else_does() {
+    let mut story = at_production();
+    let stranger = "arn:aws:iam::999900001111:user/alice";
+    assert_eq!(story.approve(stranger, 1), Reason::NotAnApprover);
+    assert!(story.active("production").is_none());
+}
+
+#[test]
+fn the_author_may_not_approve_own_work() {
+    let mut story = at_production();
+    assert_eq!(story.approve(RAVI, 1), Reason::AuthorMayNotApprove);
+}
+
+#[test]
+fn the_second_approval_of_one_person_counts_once() {
+    let mut story = waiting_with(two_needed());
+    story.approve(ALICE, 1);
+    assert_eq!(story.approve(ALICE, 1), Reason::ApprovedAlready);
+    assert!(story.active("production").is_none());
+    story.approve(MIRA, 1);
+    assert!(story.active("production").is_some(), "two people");
+}
+
+#[test]
+fn an_approval_is_for_exactly_this_release() {
+    let mut story = at_production();
+    assert_eq!(
+        story.approve(ALICE, 7),
+        Reason::NotWaiting {
+            instead: Some(release(1))
+        }
+    );
+    let request = Request::Approve {
+        stage: stage("dev"),
+        release: release(1),
+        reason: None,
+    };
+    assert_eq!(story.ask(ALICE, request), Reason::AlreadyThere);
+}
+
+#[test]
+fn a_changed_configuration_voids_what_was_given() {
+    let mut story = waiting_with(two_needed());
+    story.approve(ALICE, 1);
+    let mut changed = two_needed();
+    changed.stages[2].rollbacks_per_day = 9;
+    story.ask(
+        MIRA,
+        Request::Configure {
+            config: Box::new(changed),
+            found: Vec::new(),
+        },
+    );
+    assert!(
+        story.wrote().contains(&"approvals_voided".to_owned()),
+        "{:?}",
+        story.wrote()
+    );
+    assert!(story.state("production").waiting[0].approvals.is_empty());
+}
+
+#[test]
+fn expiry_is_not_rejection() {
+    let mut story = at_production();
+    story.time_passes(60 * 24 * 7);
+    assert_eq!(story.wrote(), ["dropped"]);
+    let what = &story.ledger.last().unwrap().entry.what;
+    assert!(matches!(
+        what,
+        What::Dropped {
+            end: Drop::Expired,
+            ..
+        }
+    ));
+    assert_eq!(
+        story.approve(ALICE, 1),
+        Reason::NotWaiting { instead: None }
+    );
+}
+
+#[test]
+fn a_person_can_say_no() {
+    let mut story = at_production();
+    let (stage, release) = (stage("production"), release(1));
+    let request = Request::Reject {
+        stage,
+        release,
+        reason: "not before the sale".into(),
+    };
+    assert_eq!(story.ask(ALICE, request), Reason::PersonAsked);
+    assert!(story.state("production").waiting.is_empty());
+}
+
+#[test]
+fn windows_hold_what_is_approved_until_they_open() {
+    let mut config = config();
+    config.stages[2].windows = vec!["Tue 10:00-17:00 UTC".parse().unwrap()];
+    let mut story = waiting_with(config);
+    story.approve(ALICE, 1);
+    let opens_at = Some("2026-11-24T10:00:00Z".parse().unwrap());
+    assert_eq!(
+        story.state("production").waiting[0].on,
+        Some(WaitingOn::Window { opens_at })
+    );
+    assert_eq!(
+        crate::due::due_at(&story.pipeline),
+        opens_at,
+        "it asks to be looked at then"
+    );
+    story.time_passes(60 * 24);
+    assert!(story.active("production").is_some());
+}
+
+#[test]
+fn the_same_request_again_is_done_once() {
+    let mut story = at_production();
+    story.approve(ALICE, 1);
+    // `Story::fact` repeats every fact and expects nothing of it; here is the reason.
+    let known = story.pipeline.requests.last().unwrap().clone();
+    let request = Request::Thaw { stage: None };
+    let asked = crate::fact::Asked {
+        id: known,
+        by: crate::Identity(ALICE.into()),
+        request,
+    };
+    assert_eq!(story.fact(&crate::Fact::Asked(asked)), Reason::RequestKnown);
+}

@@ -1,0 +1,249 @@
+//! Laws that hold whatever happens: random stories, told to the end. `Story::fact` checks after each
+//! fact that the entries fold to the snapshot and that the same fact again changes nothing.
+
+use proptest::prelude::*;
+
+use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
+use crate::alarm::AlarmState;
+use crate::chain::{Hash, Sealed};
+use crate::entry::{Purpose, What};
+use crate::fact::{Answer, Despite, Progress, Request, Running};
+use crate::pipeline::Phase;
+
+const STAGES: [&str; 3] = ["dev", "test", "production"];
+const PEOPLE: [&str; 3] = [ALICE, MIRA, RAVI];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Upload(u64),
+    Answer(usize, usize),
+    Observe(usize, usize, usize),
+    Alarm(usize, bool),
+    Approve(usize, u64),
+    Promote(usize, u64, bool),
+    RollBack(usize, Option<u64>),
+    Freeze(usize),
+    Thaw(usize),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1..12_u64).prop_map(Step::Upload),
+        6 => (0..3_usize, 0..5_usize).prop_map(|(s, a)| Step::Answer(s, a)),
+        9 => (0..3_usize, 0..6_usize, 0..5_usize).prop_map(|(s, p, r)| Step::Observe(s, p, r)),
+        3 => (0..3_usize, any::<bool>()).prop_map(|(s, fires)| Step::Alarm(s, fires)),
+        2 => (0..3_usize, 1..12_u64).prop_map(|(who, n)| Step::Approve(who, n)),
+        1 => (0..3_usize, 1..12_u64, any::<bool>()).prop_map(|(s, n, d)| Step::Promote(s, n, d)),
+        1 => (0..3_usize, prop::option::of(1..12_u64)).prop_map(|(s, n)| Step::RollBack(s, n)),
+        1 => (0..3_usize).prop_map(Step::Freeze),
+        2 => (0..3_usize).prop_map(Step::Thaw),
+        2 => (1..90_i64).prop_map(Step::Wait),
+    ]
+}
+
+fn progress(story: &Story, which: usize) -> Progress {
+    let (platform_id, started_at) = ("d-1".to_owned(), story.now);
+    let why = "said so".to_owned();
+    match which {
+        0 => Progress::NotFound,
+        1 => Progress::Underway {
+            platform_id,
+            started_at,
+        },
+        2 => Progress::Succeeded {
+            platform_id,
+            started_at,
+        },
+        3 => Progress::Failed { platform_id, why },
+        4 => Progress::Undoing { platform_id, why },
+        _ => Progress::Undone { platform_id, why },
+    }
+}
+
+fn running(story: &Story, name: &str, which: usize) -> Running {
+    let state = story.state(name);
+    let active = state.active.as_ref().map(|active| active.offer.release);
+    let content = |number: Option<crate::ReleaseNumber>| {
+        number
+            .and_then(|number| story.pipeline.content(number))
+            .map(Running::All)
+    };
+    match which {
+        0 => content(active),
+        1 => content(state.last_good()),
+        2 => Some(Running::Nothing),
+        3 => Some(Running::Mixed(Vec::new())),
+        _ => None,
+    }
+    .unwrap_or(Running::Unknown)
+}
+
+fn answer(story: &Story, name: &str, which: usize) -> Answer {
+    match which {
+        0 => Answer::Begun {
+            platform_id: "d-1".into(),
+            started_at: story.now,
+        },
+        1 => Answer::Stopping,
+        2 => Answer::NeverBegun,
+        3 => Answer::Held(story.seen(name, AlarmState::Alarm)),
+        _ => Answer::Occupied {
+            by: "d-THEIRS".into(),
+        },
+    }
+}
+
+fn take(story: &mut Story, step: &Step) {
+    match step {
+        Step::Upload(number) => drop(story.upload_built(*number, Story::build(*number))),
+        Step::Answer(at, which) if story.active(STAGES[*at]).is_some() => {
+            let answer = answer(story, STAGES[*at], *which);
+            story.answer(STAGES[*at], answer);
+        }
+        Step::Observe(at, how, what) if story.active(STAGES[*at]).is_some() => {
+            let (progress, running) = (progress(story, *how), running(story, STAGES[*at], *what));
+            story.observe(STAGES[*at], progress, running);
+        }
+        Step::Answer(..) | Step::Observe(..) => {}
+        Step::Alarm(at, fires) => {
+            let state = if *fires {
+                AlarmState::Alarm
+            } else {
+                AlarmState::Ok
+            };
+            story.alarm(STAGES[*at], state);
+        }
+        Step::Approve(who, number) => drop(story.ask(
+            PEOPLE[*who],
+            Request::Approve {
+                stage: stage("production"),
+                release: release(*number),
+                reason: None,
+            },
+        )),
+        Step::Promote(at, number, despite) => {
+            let why = despite.then(|| "it has to go".to_owned());
+            let despite = Despite {
+                quarantine: why.clone(),
+                alarm: why,
+            };
+            story.promote(STAGES[*at], *number, despite);
+        }
+        Step::RollBack(at, to) => drop(story.roll_back(STAGES[*at], *to)),
+        Step::Freeze(at) => {
+            let (stage, reason) = (Some(stage(STAGES[*at])), "held".to_owned());
+            story.ask(
+                ALICE,
+                Request::Freeze {
+                    stage,
+                    reason,
+                    until: None,
+                },
+            );
+        }
+        Step::Thaw(at) => drop(story.ask(
+            ALICE,
+            Request::Thaw {
+                stage: Some(stage(STAGES[*at])),
+            },
+        )),
+        Step::Wait(minutes) => drop(story.time_passes(*minutes)),
+    }
+}
+
+/// What has to be true of the whole ledger.
+fn check_chain(story: &Story) {
+    let mut before = Hash::ZERO;
+    for (seq, sealed) in (1..).zip(&story.ledger) {
+        let followed = Sealed::follow(&sealed.stored, seq, &before).expect("the chain verifies");
+        assert_eq!(
+            followed.entry, sealed.entry,
+            "what is stored is what was decided"
+        );
+        before = followed.hash;
+    }
+}
+
+/// What has to be true after every step.
+fn check(story: &Story) {
+    for name in STAGES {
+        let state = story.state(name);
+        if let Some(good) = state.last_good() {
+            assert!(
+                !state.quarantined.contains(&good),
+                "last good was never rolled back from"
+            );
+        }
+        if let Some(active) = &state.active
+            && let Phase::RollingBack { to: Some(to), .. } = &active.phase
+        {
+            assert_ne!(*to, active.offer.release, "a rollback goes elsewhere");
+            assert_eq!(
+                active.offer.purpose,
+                Purpose::Release,
+                "no rollback of a rollback"
+            );
+        }
+        let numbers = state.waiting.iter().map(|offer| offer.release);
+        for number in numbers.chain(state.active.iter().map(|active| active.offer.release)) {
+            assert!(
+                story.pipeline.releases.contains_key(&number),
+                "a release in use is kept"
+            );
+        }
+    }
+}
+
+/// Production is entered only by what was approved there, or by a person's rollback.
+fn check_gate(story: &Story) {
+    for (at, sealed) in story.ledger.iter().enumerate() {
+        let What::StartAsked { deployment, order } = &sealed.entry.what else {
+            continue;
+        };
+        if order.stage != stage("production") {
+            continue;
+        }
+        let earlier = &story.ledger[..at];
+        let let_in = earlier.iter().any(|sealed| match &sealed.entry.what {
+            What::Approved {
+                deployment: approved,
+                ..
+            } => approved == deployment,
+            What::Offered {
+                purpose: Purpose::Rollback,
+                ..
+            } => sealed.entry.seq == deployment.seq,
+            _ => false,
+        });
+        assert!(let_in, "{deployment} entered production without approval");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_laws_hold(steps in prop::collection::vec(step(), 1..120)) {
+        let mut story = Story::new();
+        for step in &steps {
+            take(&mut story, step);
+        }
+        check(&story);
+        check_chain(&story);
+        check_gate(&story);
+    }
+
+    #[test]
+    fn whatever_happens_after_a_first_good_release_the_laws_hold(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut story = Story::released_everywhere(1);
+        for step in &steps {
+            take(&mut story, step);
+            check(&story);
+        }
+        check_chain(&story);
+        check_gate(&story);
+    }
+}

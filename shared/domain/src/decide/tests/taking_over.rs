@@ -1,0 +1,102 @@
+//! Rules about configuration, and about services that are taken over.
+
+use super::story::{ALICE, Story, config, release, stage};
+use crate::fact::{Found, Request};
+use crate::reason::Reason;
+
+fn configure(story: &mut Story, config: crate::ServiceConfig, found: Vec<Found>) -> Reason {
+    story.ask(
+        ALICE,
+        Request::Configure {
+            config: Box::new(config),
+            found,
+        },
+    )
+}
+
+fn found(name: &str, artefact: Option<u64>) -> Found {
+    Found {
+        stage: stage(name),
+        artefact: artefact.map(Story::artefact),
+        alarms: Vec::new(),
+    }
+}
+
+fn fresh() -> Story {
+    let mut story = Story::new();
+    story.pipeline = crate::Pipeline::new("web".parse().unwrap());
+    story.ledger.clear();
+    story
+}
+
+#[test]
+fn what_already_runs_is_the_first_last_good() {
+    let mut story = fresh();
+    let all = vec![
+        found("dev", Some(9)),
+        found("test", Some(9)),
+        found("production", Some(8)),
+    ];
+    configure(&mut story, config(), all);
+    assert_eq!(
+        story.wrote(),
+        [
+            "configured",
+            "released",
+            "adopted",
+            "adopted",
+            "released",
+            "adopted"
+        ]
+    );
+    assert_eq!(
+        story.state("test").last_good(),
+        Some(release(1)),
+        "the same artefact, once"
+    );
+    assert_eq!(story.state("production").last_good(), Some(release(2)));
+}
+
+#[test]
+fn else_people_are_told_that_there_is_nothing_to_return_to() {
+    let mut story = fresh();
+    configure(&mut story, config(), vec![found("dev", None)]);
+    assert_eq!(story.wrote(), ["configured", "nothing_to_adopt"]);
+}
+
+#[test]
+fn applying_the_same_configuration_again_changes_nothing() {
+    let mut story = Story::new();
+    assert_eq!(
+        configure(&mut story, config(), Vec::new()),
+        Reason::NothingNew
+    );
+}
+
+#[test]
+fn a_stage_that_is_being_deployed_to_cannot_be_taken_away() {
+    let mut story = Story::new();
+    story.upload(1);
+    let mut smaller = config();
+    smaller.stages.remove(0);
+    let refused = configure(&mut story, smaller, Vec::new());
+    assert_eq!(
+        refused,
+        Reason::StageBusy {
+            stage: stage("dev")
+        }
+    );
+}
+
+#[test]
+fn a_stage_that_is_taken_away_drops_what_waits() {
+    let mut story = Story::new();
+    story.upload(1);
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    let mut smaller = config();
+    smaller.stages.pop();
+    configure(&mut story, smaller, Vec::new());
+    assert_eq!(story.wrote().last().map(String::as_str), Some("configured"));
+    assert!(!story.pipeline.stages.contains_key(&stage("production")));
+}
