@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -51,7 +52,34 @@ pub(crate) struct Schedule {
     pub(crate) name: String,
     pub(crate) kind: ScheduleKind,
     pub(crate) expression: Expression,
+    pub(crate) during: During,
     pub(crate) targets: Vec<Arc<Target>>,
+}
+
+/// From when until when a schedule fires; without an end it does so for ever.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct During {
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl During {
+    /// Reads `StartDate` and `EndDate`, in seconds of Unix time.
+    pub(crate) fn read(schedule: &Value) -> Self {
+        let time = |name: &str| {
+            let seconds = schedule.get(name)?.as_f64()?;
+            Timestamp::from_duration(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
+        };
+        Self {
+            from: time("StartDate"),
+            until: time("EndDate"),
+        }
+    }
+
+    /// Whether the schedule fires at this time.
+    pub(crate) fn covers(self, time: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time <= until)
+    }
 }
 
 /// What kind of schedule it is.
