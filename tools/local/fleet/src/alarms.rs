@@ -36,7 +36,7 @@ const FRESH: Duration = Duration::from_millis(2500);
 struct Seen {
     state: Value,
     value: String,
-    updated: String,
+    updated: Value,
 }
 
 /// What alarms were seen, by place and ARN.
@@ -129,14 +129,14 @@ fn tell_changes(world: &World, place: &Place, alarms: &[Value], sights: &mut Sig
             field(alarm, "StateUpdatedTimestamp"),
         );
         let before = sights.get(&key);
-        if before.is_some_and(|seen| seen.value == value && seen.updated == updated.to_string()) {
+        if before.is_some_and(|seen| seen.value == value && seen.updated == *updated) {
             continue;
         }
         let now = Timestamp::now();
         let seen = Seen {
             state: state(alarm, now),
             value: value.to_owned(),
-            updated: updated.to_string(),
+            updated: updated.clone(),
         };
         if let Some(before) = sights
             .insert(key, seen.clone())

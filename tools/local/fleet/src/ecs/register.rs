@@ -58,7 +58,6 @@ impl Ecs {
         let revision = revisions.len() + 1;
         let definition = Definition {
             arn: arn::definition(&place, &family, &revision.to_string()),
-            family,
             revision,
             raw,
             tags,

@@ -47,7 +47,6 @@ pub(super) struct Cluster {
 /// A revision of a task definition.
 pub(super) struct Definition {
     pub(super) arn: String,
-    pub(super) family: String,
     pub(super) revision: usize,
     /// The request, unknown fields and all, without its tags.
     pub(super) raw: Map<String, Value>,

@@ -296,7 +296,7 @@ impl Load {
                         }
                         Err(error) => failed.lock().unwrap().push(format!("{error:?}")),
                     }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             })
         });

@@ -19,13 +19,14 @@ async fn a_good_release_rolls_out_under_load_without_a_failed_request() {
         .await;
     let url = world.tagged("local:url").await;
     assert_eq!(get(&url).await.1["version"], "1");
-    let load = Load::start(&url, 10);
+    let load = Load::start(&url, 20);
     for version in ["2", "3", "4"] {
         let app = json!({ "version": version, "latency_ms": 3, "start_ms": 30 });
         let second = world.deploy(app).await;
         assert_ne!(first, second);
         world.ends("SUCCESSFUL").await;
         assert_eq!(get(&url).await.1["version"], version);
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let (sent, failed) = load.end().await;
     assert_eq!(failed, Vec::<String>::new());
