@@ -199,7 +199,11 @@ impl Batch {
                         retries: 0,
                         refusals: 0,
                     });
-                    self.retried()
+                    match self.rules.whole {
+                        Whole::Kept => self.retried(),
+                        // The batch was cut there, and cutting costs no retry.
+                        Whole::Bisected => Meaning::Again { times: 1 },
+                    }
                 }
             },
         }

@@ -155,7 +155,7 @@ fn with_bisecting_a_reported_failure_that_stays_is_discarded_alone() {
     };
     assert_eq!(
         play(rules, 4, reported(1)),
-        "0-3, 1-3, 1-2, 1-1, 1-1, discard 1-1 RetryAttemptsExhausted after 5, 2-2, 3-3"
+        "0-3, 1-3, 1-2, 1-1, 1-1, 1-1, discard 1-1 RetryAttemptsExhausted after 6, 2-2, 3-3"
     );
 }
 
