@@ -6,6 +6,7 @@
 //! behind [`Ledger`], [`Platform`] and [`Announcer`] may be DynamoDB, ECS and CodeDeploy, or memory.
 
 pub mod carry_out;
+pub mod inspect;
 pub mod look;
 #[cfg(feature = "memory")]
 pub mod memory;

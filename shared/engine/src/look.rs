@@ -10,7 +10,7 @@ use domain::pipeline::{How, Phase, Pipeline};
 use domain::{Fact, Hint, ServiceName, StageName};
 
 use crate::EngineError;
-use crate::ports::{Ledger, LedgerError, Mention, Platform};
+use crate::ports::{Ledger, LedgerError, Mention, Platform, PlatformError};
 
 /// Looks; what it finds is a fact for each service concerned.
 ///
@@ -198,23 +198,31 @@ async fn observe(
     })))
 }
 
-/// What runs on the stages of a service that is taken over, and how their alarms are.
+/// What runs on the stages of a service that is taken over, and how their alarms are. A target that
+/// cannot be asked for good (it does not exist yet, say) is one where nothing can be proved.
 ///
 /// # Errors
-/// When the platform cannot be asked.
+/// When the platform cannot be asked now.
 pub async fn find(
     platform: &impl Platform,
     config: &ServiceConfig,
 ) -> Result<Vec<Found>, EngineError> {
     let mut all = Vec::new();
     for stage in &config.stages {
-        let artefact = platform.find_running(stage).await?;
-        let alarms = platform.alarms(&stage.place, &stage.alarms).await?;
-        all.push(Found {
-            stage: stage.name.clone(),
-            artefact,
-            alarms,
-        });
+        let artefact = unless_never(platform.find_running(stage).await, None)?;
+        let alarms = platform.alarms(&stage.place, &stage.alarms).await;
+        let alarms = unless_never(alarms, Vec::new())?;
+        all.push(Found { stage: stage.name.clone(), artefact, alarms });
     }
     Ok(all)
+}
+
+fn unless_never<T>(asked: Result<T, PlatformError>, otherwise: T) -> Result<T, PlatformError> {
+    match asked {
+        Err(PlatformError::Terminal(problem)) => {
+            tracing::warn!(problem, "a stage cannot be looked at");
+            Ok(otherwise)
+        }
+        asked => asked,
+    }
 }

@@ -1,0 +1,10 @@
+//! The Lambda side of every function: it starts, warms and feeds them, so that each `main.rs` is the
+//! one line that makes it different. No rule lives here, and no AWS call.
+
+#[cfg(feature = "house")]
+pub mod house;
+pub mod serve;
+
+#[cfg(feature = "house")]
+pub use house::House;
+pub use serve::{Failed, serve, start};
