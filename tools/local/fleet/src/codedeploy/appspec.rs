@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::revision::Content;
 
 /// The only version that exists.
 const VERSION: f64 = 0.0;
@@ -173,6 +176,19 @@ struct EcsContainer {
 }
 
 impl EcsSpec {
+    /// The same AppSpec content with another task definition; `None` when it cannot be read.
+    pub(super) fn with_task_definition(text: &str, task_definition: &str) -> Option<Content> {
+        let mut value: Value = yaml(text).ok()?;
+        let resources = value.get_mut("Resources")?.get_mut(0)?.as_object_mut()?;
+        for resource in resources.values_mut() {
+            *resource.get_mut("Properties")?.get_mut("TaskDefinition")? = json!(task_definition);
+        }
+        Some(Content {
+            content: value.to_string(),
+            sha256: None,
+        })
+    }
+
     /// Reads AppSpec content, YAML or JSON.
     pub(super) fn parse(text: &str) -> Result<Self, AppSpecError> {
         let wire: EcsWire = yaml(text)?;

@@ -9,13 +9,14 @@ use super::{
     CodeDeploy,
     agent::{Errand, Step},
     config::{Minimum, Platform, Rule},
-    deployment::{Halt, Order, Target, TargetKind},
+    deployment::{Halt, Order},
     instance::Machine,
     progress::Ending,
     revision::{Revision, S3Location},
     rollout::{self, Host, Next},
     settings::{AlarmName, Alarms},
     state::Standing,
+    target::{Target, TargetKind},
 };
 use crate::{alarms, plane::Balancer};
 

@@ -17,6 +17,7 @@ mod deploy;
 mod deployment;
 mod deployments;
 mod events;
+mod functions;
 mod group;
 mod groups;
 mod hooks;
@@ -29,6 +30,7 @@ mod rollout;
 mod settings;
 mod state;
 mod tags;
+mod target;
 mod targets;
 #[cfg(test)]
 mod tests;

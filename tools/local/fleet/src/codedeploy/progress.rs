@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     CodeDeploy,
-    deployment::{Deployment, Halt, Order, Status, Target, TargetKind, TargetStatus},
+    deployment::{Deployment, Halt, Order, Status},
     events::Told,
     group::Last,
     hooks::Diagnostics,
@@ -14,6 +14,7 @@ use super::{
     revision::Revision,
     settings::Occasion,
     state::{Standing, State},
+    target::{Target, TargetKind, TargetStatus},
 };
 use crate::envelope::epoch;
 
@@ -78,6 +79,12 @@ impl Ending {
                     names.join(" ")
                 ))
             }
+            Self::Halted(Halt::NotContinued) => Some(ErrorInformation {
+                code: "TIMEOUT",
+                message: "The deployment was stopped because traffic rerouting was not started \
+                          before the end of the wait period."
+                    .to_owned(),
+            }),
             Self::Halted(Halt::AlarmsUnknown) => alarm(
                 "The state of the alarms of this deployment could not be retrieved from Amazon \
                  CloudWatch, and the deployment has been stopped."
@@ -100,7 +107,9 @@ impl Ending {
             Self::Halted(Halt::Request {
                 roll_back: Some(wanted),
             }) => *wanted,
-            Self::Halted(Halt::Request { roll_back: None }) => on(Occasion::Request),
+            Self::Halted(Halt::Request { roll_back: None } | Halt::NotContinued) => {
+                on(Occasion::Request)
+            }
             Self::Halted(Halt::Alarm(_) | Halt::AlarmsUnknown) => on(Occasion::Alarm),
         }
     }
@@ -185,7 +194,9 @@ impl CodeDeploy {
         deployment.status = ending.status();
         deployment.error = ending.error();
         deployment.completed = Some(Timestamp::now());
-        deployment.hook = None;
+        if let Some((execution, _)) = deployment.hook.take() {
+            deployment.answered_hooks.push(execution);
+        }
         let last = last(deployment);
         for target in broken_off {
             self.tell_instance(order, &target.arn, &target.id, Told::Failure);

@@ -5,9 +5,11 @@
 
 use super::{
     CodeDeploy,
+    appspec::EcsSpec,
     config::Platform,
-    deployment::{Creator, Deployment, Order, RollbackInfo, Status},
+    deployment::{Creator, Deployment, Order, RollbackInfo, Status, TaskSets},
     events::Told,
+    revision::{Content, Revision},
     state::State,
 };
 
@@ -57,19 +59,30 @@ impl CodeDeploy {
     }
 }
 
-/// The deployment that goes back, if there is something to go back to.
+/// The deployment that goes back, if there is something to go back to: what the group deployed
+/// last with success, on ECS at least what served before.
 fn prepare(state: &mut State, failed: &Order, id: &str) -> Option<Deployment> {
     let number = state.next_number();
-    let good = state.group_of(failed)?.last_successful.clone()?;
+    let good = state.group_of(failed)?.last_successful.clone();
+    let stopped = state.deployments.get(&failed.id)?;
+    let original = stopped
+        .task_sets
+        .as_ref()
+        .and_then(|sets| served_before(failed, sets));
+    let revision = good
+        .as_ref()
+        .map(|good| good.revision.clone())
+        .or(original)?;
     let config = match failed.platform {
         Platform::Server => failed.config.clone(),
         Platform::Ecs => ECS_ROLLBACK_CONFIG.to_owned(),
     };
     // What was done about existing files then is done again.
-    let file_exists = state.deployments.get(&good.deployment)?.order.file_exists;
+    let then = good.and_then(|good| state.deployments.get(&good.deployment));
+    let file_exists = then.map_or(failed.file_exists, |then| then.order.file_exists);
     let order = Order {
         id: id.to_owned(),
-        revision: good.revision.clone(),
+        revision: revision.clone(),
         creator: Creator::Rollback,
         config,
         file_exists,
@@ -78,12 +91,12 @@ fn prepare(state: &mut State, failed: &Order, id: &str) -> Option<Deployment> {
         alarms: None,
         ..failed.clone()
     };
-    let stopped = state.deployments.get(&failed.id)?;
     let mut rollback = Deployment::new(order, number);
     rollback.status = Status::Queued;
-    rollback.previous = Some(good.revision);
+    rollback.previous = Some(revision);
     rollback.load_balancer_info = stopped.load_balancer_info.clone();
     rollback.blue_green = stopped.blue_green.clone();
+    rollback.task_sets = stopped.task_sets.clone();
     rollback.rollback = Some(RollbackInfo {
         rollback_triggering_deployment_id: Some(failed.id.clone()),
         rollback_message: Some(format!(
@@ -93,6 +106,17 @@ fn prepare(state: &mut State, failed: &Order, id: &str) -> Option<Deployment> {
         ..RollbackInfo::default()
     });
     Some(rollback)
+}
+
+/// On ECS: the revision that deploys what served before the deployment.
+fn served_before(failed: &Order, sets: &TaskSets) -> Option<Revision> {
+    match &failed.revision {
+        Revision::AppSpec(Content { content, .. }) => {
+            let content = EcsSpec::with_task_definition(content, &sets.original_definition)?;
+            Some(Revision::AppSpec(content))
+        }
+        Revision::S3(_) => None,
+    }
 }
 
 fn set(state: &mut State, order: &Order, info: RollbackInfo) {

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     config::Config,
-    deployment::{Deployment, Order, Target},
+    deployment::{Deployment, Order},
     group::{Application, Group},
     instance::Machine,
     revision::Revision,
+    target::Target,
     wire::{Tag, no_application, no_config, no_deployment, no_group},
 };
 use crate::{api::ApiError, envelope::Place};

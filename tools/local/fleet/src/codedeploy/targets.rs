@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{
     CodeDeploy,
     config::Platform,
-    deployment::{Deployment, TargetStatus},
+    deployment::Deployment,
+    target::TargetStatus,
     wire::{compact, deployment_id, page, parse, required},
 };
 use crate::api::{ApiError, Call};

@@ -32,79 +32,121 @@ async fn a_group_has_one_active_deployment() {
     local.fleet.shutdown().await;
 }
 
+async fn expect(local: &Local, cases: &[(&str, Value, &str)]) {
+    for (operation, input, code) in cases {
+        let error = local.call(operation, input.clone()).await.unwrap_err();
+        assert_eq!(error.split(':').next(), Some(*code), "{operation} {input}");
+    }
+}
+
 #[tokio::test]
-async fn errors_have_their_names() {
+async fn what_cannot_be_deployed_is_refused_by_its_name() {
     let local = Local::with_instances(1).await;
-    local.aws.put("1.zip", bundle("1", &[]));
-    let good = revision("1.zip", None);
     let create = |changes: Value| {
         let mut input = json!({
-            "applicationName": "app", "deploymentGroupName": "web", "revision": good,
+            "applicationName": "app",
+            "deploymentGroupName": "web",
+            "revision": revision("1.zip", None),
         });
         input
             .as_object_mut()
             .unwrap()
             .extend(changes.as_object().unwrap().clone());
-        ("CreateDeployment", input)
+        input
     };
+    let content = json!({ "revisionType": "AppSpecContent", "appSpecContent": { "content": "x" } });
+    let alarms: Vec<Value> = (0..11).map(|n| json!({ "name": n.to_string() })).collect();
     let cases = [
         (
-            create(json!({ "applicationName": "no" })),
+            json!({ "applicationName": "no" }),
             "ApplicationDoesNotExistException",
         ),
         (
-            create(json!({ "applicationName": null })),
+            json!({ "applicationName": null }),
             "ApplicationNameRequiredException",
         ),
         (
-            create(json!({ "deploymentGroupName": "no" })),
+            json!({ "deploymentGroupName": "no" }),
             "DeploymentGroupDoesNotExistException",
         ),
         (
-            create(json!({ "deploymentConfigName": "no" })),
+            json!({ "deploymentConfigName": "no" }),
             "DeploymentConfigDoesNotExistException",
         ),
         (
-            create(json!({ "revision": null })),
-            "RevisionRequiredException",
+            json!({ "deploymentConfigName": "CodeDeployDefault.ECSAllAtOnce" }),
+            "InvalidDeploymentConfigNameException",
         ),
+        (json!({ "revision": null }), "RevisionRequiredException"),
+        (json!({ "revision": content }), "InvalidRevisionException"),
         (
-            create(json!({ "description": "x".repeat(257) })),
+            json!({ "description": "x".repeat(257) }),
             "DescriptionTooLongException",
         ),
         (
-            ("GetDeployment", json!({ "deploymentId": "d-NONE" })),
+            json!({ "overrideAlarmConfiguration": { "alarms": alarms } }),
+            "AlarmsLimitExceededException",
+        ),
+    ];
+    let cases = cases.map(|(changes, code)| ("CreateDeployment", create(changes), code));
+    expect(&local, &cases).await;
+    assert_eq!(
+        local.ok("ListDeployments", json!({})).await["deployments"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_refused_by_its_name() {
+    let local = Local::with_instances(1).await;
+    let none = json!({ "deploymentId": "d-NONE" });
+    let info = local.release("1", &[]).await;
+    let done = json!({ "deploymentId": info["deploymentId"], "status": "Succeeded" });
+    let cases = [
+        (
+            "GetDeployment",
+            none.clone(),
             "DeploymentDoesNotExistException",
         ),
+        ("GetDeployment", json!({}), "DeploymentIdRequiredException"),
         (
-            ("GetDeployment", json!({})),
-            "DeploymentIdRequiredException",
-        ),
-        (
-            ("GetDeployment", json!({ "deploymentId": "7" })),
+            "GetDeployment",
+            json!({ "deploymentId": "7" }),
             "InvalidDeploymentIdException",
         ),
         (
-            ("StopDeployment", json!({ "deploymentId": "d-NONE" })),
+            "StopDeployment",
+            none.clone(),
             "DeploymentDoesNotExistException",
         ),
         (
-            ("CreateApplication", json!({ "applicationName": "app" })),
+            "ListDeploymentTargets",
+            none,
+            "DeploymentDoesNotExistException",
+        ),
+        (
+            "ContinueDeployment",
+            done.clone(),
+            "DeploymentAlreadyCompletedException",
+        ),
+        (
+            "PutLifecycleEventHookExecutionStatus",
+            done,
+            "UnsupportedActionForDeploymentTypeException",
+        ),
+        (
+            "CreateApplication",
+            json!({ "applicationName": "app" }),
             "ApplicationAlreadyExistsException",
         ),
         (
-            (
-                "ListDeployments",
-                json!({ "includeOnlyStatuses": ["Gone"] }),
-            ),
+            "ListDeployments",
+            json!({ "includeOnlyStatuses": ["Gone"] }),
             "InvalidDeploymentStatusException",
         ),
-        (("MakeTea", json!({})), "UnknownOperationException"),
+        ("MakeTea", json!({}), "UnknownOperationException"),
     ];
-    for ((operation, input), code) in cases {
-        let error = local.call(operation, input.clone()).await.unwrap_err();
-        assert_eq!(error.split(':').next(), Some(code), "{operation} {input}");
-    }
+    expect(&local, &cases).await;
 }
 
 #[tokio::test]

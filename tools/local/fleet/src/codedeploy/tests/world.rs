@@ -241,6 +241,16 @@ impl Local {
 
     /// Calls an operation; an error is AWS's name of it.
     pub(super) async fn call(&self, operation: &str, input: Value) -> Result<Value, String> {
+        self.request(Api::CodeDeploy, operation, input).await
+    }
+
+    /// Calls an operation of either service.
+    pub(super) async fn request(
+        &self,
+        api: Api,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, String> {
         let arn = format!("arn:aws:iam::{ACCOUNT}:user/test");
         let caller = Caller {
             account: ACCOUNT.into(),
@@ -250,7 +260,7 @@ impl Local {
         let body = Bytes::from(input.to_string());
         let operation = operation.to_owned();
         let call = Call {
-            api: Api::CodeDeploy,
+            api,
             operation,
             body,
             caller,
