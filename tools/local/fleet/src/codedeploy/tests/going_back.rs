@@ -1,5 +1,7 @@
 //! Stopping, alarms, and automatic rollbacks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::world::{AlarmState, Local, appspec, bundle};
@@ -21,16 +23,25 @@ async fn release_bad(local: &Local, version: &str) -> Value {
     local.release(version, &files).await
 }
 
-/// Begins a release whose validation takes long.
+/// Begins a release whose validation takes long, and waits until it is being validated.
 async fn begin_slow(local: &Local) -> String {
     let spec = appspec(&[("ValidateService", "wait.sh")]);
     let files = [("appspec.yml", spec.as_str()), ("wait.sh", "sleep 15\n")];
     local.aws.put("slow.zip", bundle("slow", &files));
     let id = local.deploy("slow.zip", Some("1"), json!({})).await;
-    local
-        .until(&id, |info| info["deploymentOverview"]["InProgress"] == 1)
-        .await;
-    id
+    for _ in 0..1000 {
+        let targets = local
+            .ok("ListDeploymentTargets", json!({ "deploymentId": id }))
+            .await;
+        if let Some(target) = targets["targetIds"][0].as_str() {
+            let events = local.events_of(&id, target).await;
+            if events.contains(&"ValidateService: InProgress".to_owned()) {
+                return id;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never validated: {:#}", local.info(&id).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
