@@ -28,15 +28,24 @@ pub async fn inspect(
 ) -> Result<Inspected, EngineError> {
     let mut inspected = Inspected::default();
     for watcher in ledger.watchers(target).await? {
-        let Watcher::Stage { service, stage } = watcher else { continue };
+        let Watcher::Stage { service, stage } = watcher else {
+            continue;
+        };
         let pipeline = ledger.load(&service, &Mention::Nothing).await?.pipeline;
-        let Some((config, state)) = pipeline.stage(&stage) else { continue };
-        let despite = state.active.as_ref().and_then(|active| active.offer.despite.alarm.as_ref());
+        let Some((config, state)) = pipeline.stage(&stage) else {
+            continue;
+        };
+        let despite = state
+            .active
+            .as_ref()
+            .and_then(|active| active.offer.despite.alarm.as_ref());
         // Who pushed a fix through a firing alarm does not want it stopped by that alarm.
         if despite.is_none() {
             let seen = platform.alarms(&config.place, &config.alarms).await?;
             let firing = seen.iter().filter(|seen| seen.fires(config.missing_data));
-            inspected.firing.extend(firing.map(|seen| seen.alarm.name().to_owned()));
+            inspected
+                .firing
+                .extend(firing.map(|seen| seen.alarm.name().to_owned()));
         }
         inspected.smoke.extend(config.smoke.iter().cloned());
     }

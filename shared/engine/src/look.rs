@@ -212,7 +212,11 @@ pub async fn find(
         let artefact = unless_never(platform.find_running(stage).await, None)?;
         let alarms = platform.alarms(&stage.place, &stage.alarms).await;
         let alarms = unless_never(alarms, Vec::new())?;
-        all.push(Found { stage: stage.name.clone(), artefact, alarms });
+        all.push(Found {
+            stage: stage.name.clone(),
+            artefact,
+            alarms,
+        });
     }
     Ok(all)
 }

@@ -1,0 +1,12 @@
+//! The engine over the world in memory: one release from an event to last good and back, with events
+//! lost and doubled, races lost, and handlers that die before and after they commit.
+
+mod races;
+mod releases;
+mod world;
+
+#[tokio::test]
+async fn the_memory_ledger_keeps_the_contract() {
+    let ledger = engine::memory::MemoryLedger::default();
+    engine::memory::contract::ledger_keeps_its_contract(&ledger, "memory").await;
+}

@@ -1,0 +1,165 @@
+//! Lost races, and handlers that die.
+
+use std::cell::Cell;
+
+use domain::chain::Sealed;
+use domain::commit::Watcher;
+use domain::hint::Subject;
+use domain::{Commit, Release, ReleaseNumber, ServiceName, Timestamp};
+use engine::memory::contract::arrived;
+use engine::turn::turn;
+use engine::{Ledger, LedgerError, Loaded, Mention, PlatformError};
+
+use crate::world::Whole;
+
+/// What goes wrong with the next commits.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// Somebody is faster.
+    Stale,
+    /// It fails before it takes effect.
+    Before,
+    /// It takes effect, and the answer is lost.
+    After,
+}
+
+/// A ledger whose next commits go wrong.
+struct Faulty<'a, L> {
+    inner: &'a L,
+    fault: Fault,
+    left: Cell<u32>,
+}
+
+impl<L: Ledger> Ledger for Faulty<'_, L> {
+    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
+        self.inner.load(service, mention).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
+        if self.left.get() == 0 {
+            return self.inner.commit(commit).await;
+        }
+        self.left.set(self.left.get() - 1);
+        match self.fault {
+            Fault::Stale => Err(LedgerError::Stale),
+            Fault::Before => Err(LedgerError::Unavailable("timed out".into())),
+            Fault::After => {
+                self.inner.commit(commit).await?;
+                Err(LedgerError::Unavailable("timed out".into()))
+            }
+        }
+    }
+
+    async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
+        self.inner.watchers(subject).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        self.inner.overdue(now, limit).await
+    }
+
+    async fn entries(
+        &self,
+        service: &ServiceName,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        self.inner.entries(service, from, limit).await
+    }
+
+    async fn newest_entries(
+        &self,
+        service: &ServiceName,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        self.inner.newest_entries(service, limit).await
+    }
+
+    async fn release(
+        &self,
+        service: &ServiceName,
+        number: ReleaseNumber,
+    ) -> Result<Option<Release>, LedgerError> {
+        self.inner.release(service, number).await
+    }
+}
+
+async fn with(whole: &Whole, fault: Fault, times: u32) -> Result<(), LedgerError> {
+    let faulty = Faulty {
+        inner: &whole.ledger,
+        fault,
+        left: Cell::new(times),
+    };
+    let fact = arrived(&whole.service, "v1");
+    turn(&faulty, &whole.clock, &whole.service, &fact)
+        .await
+        .map(drop)
+}
+
+#[tokio::test]
+async fn a_lost_race_is_decided_again() {
+    let whole = Whole::new().await;
+    with(&whole, Fault::Stale, 3).await.unwrap();
+    assert_eq!(whole.pipeline().await.last_release, 1);
+    let gives_up = with(&whole, Fault::Stale, 1000).await;
+    assert!(
+        gives_up.is_ok(),
+        "the artefact is known, so nothing is left to commit"
+    );
+}
+
+#[tokio::test]
+async fn a_handler_that_dies_before_it_commits_has_done_nothing() {
+    let whole = Whole::new().await;
+    assert!(with(&whole, Fault::Before, 1).await.is_err());
+    assert_eq!(whole.pipeline().await.last_release, 0);
+    with(&whole, Fault::Before, 0).await.unwrap();
+    assert_eq!(whole.pipeline().await.last_release, 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_dies_after_it_committed_is_done() {
+    let whole = Whole::new().await;
+    assert!(with(&whole, Fault::After, 1).await.is_err());
+    with(&whole, Fault::After, 0).await.unwrap();
+    assert_eq!(
+        whole.pipeline().await.last_release,
+        1,
+        "delivered again, done once"
+    );
+}
+
+#[tokio::test]
+async fn an_action_that_fails_for_now_is_carried_out_when_it_comes_again() {
+    let whole = Whole::new().await;
+    let input = domain::hint::Input::Hint(Whole::object("v1"));
+    let turned = whole.receive(input).await.unwrap();
+    let entry = &turned[0].entries.last().unwrap().entry;
+    whole.platform.world.borrow_mut().trouble = vec![PlatformError::Transient("throttled".into())];
+    assert!(whole.carry_out(entry).await.is_err());
+    whole.carry_out(entry).await.unwrap();
+    assert!(whole.stage().await.active.is_some());
+    assert_eq!(whole.platform.world.borrow().attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn an_action_that_can_never_be_done_is_a_fact() {
+    let mut whole = Whole::new().await;
+    let input = domain::hint::Input::Hint(Whole::object("v1"));
+    whole.platform.world.borrow_mut().trouble.clear();
+    let turned = whole.receive(input).await.unwrap();
+    let entry = &turned[0].entries.last().unwrap().entry;
+    whole.platform.world.borrow_mut().trouble =
+        vec![PlatformError::Terminal("no such group".into())];
+    whole.carry_out(entry).await.unwrap();
+    whole.deliver().await;
+    assert!(whole.stage().await.active.is_none());
+    assert!(
+        whole
+            .announcer
+            .heard
+            .borrow()
+            .iter()
+            .any(|heard| heard.kind == "person-called")
+    );
+}
