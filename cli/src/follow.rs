@@ -1,0 +1,147 @@
+//! Following one release through the ledger until it is where somebody wants it, or will not get
+//! there. Only entries are believed, never a pause.
+
+use std::time::Duration;
+
+use domain::entry::{Drop, What};
+use domain::pipeline::WaitingOn;
+use domain::{Entry, Pipeline, ReleaseNumber, ServiceName, StageName};
+use engine::Ledger;
+
+use crate::about;
+use crate::book;
+use crate::failure::{Exit, Failure};
+use crate::times::Times;
+use crate::words;
+
+/// The pause between two looks at the ledger.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How a release ended, as far as somebody waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    /// In a word.
+    pub(crate) exit: Exit,
+    /// The entry that ended it.
+    pub(crate) entry: Box<Entry>,
+}
+
+/// What is waited for: a release good on a stage.
+#[derive(Debug, Clone)]
+pub(crate) struct Goal<'a> {
+    pub(crate) service: &'a ServiceName,
+    pub(crate) release: ReleaseNumber,
+    pub(crate) until: &'a StageName,
+}
+
+impl Goal<'_> {
+    /// Reads on from entry `from` until the release's end, telling each entry about it on the way.
+    pub(crate) async fn reached(
+        &self,
+        ledger: &impl Ledger,
+        mut from: u64,
+        mut tell: impl FnMut(&Entry),
+    ) -> Result<End, Failure> {
+        loop {
+            let page = ledger
+                .entries(self.service, from, book::PAGE)
+                .await
+                .map_err(book::failure)?;
+            let fresh = page.into_iter().filter(|sealed| sealed.entry.seq >= from);
+            let fresh: Vec<Entry> = fresh.map(|sealed| sealed.entry).collect();
+            if fresh.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            for entry in fresh {
+                from = entry.seq + 1;
+                if about::release_of(&entry.what) != Some(self.release) {
+                    continue;
+                }
+                tell(&entry);
+                if let Some(exit) = self.ends(&entry.what) {
+                    return Ok(End {
+                        exit,
+                        entry: Box::new(entry),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What an entry about the release means for who waits.
+    fn ends(&self, what: &What) -> Option<Exit> {
+        match what {
+            What::Succeeded { stage, .. } | What::Adopted { stage, .. } => {
+                (stage == self.until).then_some(Exit::Done)
+            }
+            What::Waits {
+                on: WaitingOn::Approval { .. },
+                ..
+            } => Some(Exit::Waits),
+            What::RolledBack { .. } => Some(Exit::RolledBack),
+            What::Dropped {
+                end: Drop::Superseded { .. },
+                ..
+            }
+            | What::HeldBack { .. } => Some(Exit::Superseded),
+            What::Dropped { .. }
+            | What::Failed { .. }
+            | What::Unproven { .. }
+            | What::RollbackFailed { .. } => Some(Exit::Failed),
+            What::Configured { .. }
+            | What::Unclaimed { .. }
+            | What::ArtefactRejected { .. }
+            | What::Released { .. }
+            | What::Recalled { .. }
+            | What::NothingToAdopt { .. }
+            | What::Flooded { .. }
+            | What::Offered { .. }
+            | What::Overridden { .. }
+            | What::Waits { .. }
+            | What::Approved { .. }
+            | What::ApprovalsVoided { .. }
+            | What::StartAsked { .. }
+            | What::Begun { .. }
+            | What::BakeBegun { .. }
+            | What::StopAsked { .. }
+            | What::ReturnAsked { .. }
+            | What::RollbackAdopted { .. }
+            | What::Quarantined { .. }
+            | What::Frozen { .. }
+            | What::Thawed { .. }
+            | What::AlarmNoted { .. }
+            | What::AlarmAfterBake { .. }
+            | What::MixtureSeen { .. }
+            | What::PersonCalled { .. } => None,
+        }
+    }
+}
+
+/// A stage that can be waited for.
+pub(crate) fn stage<'a>(
+    pipeline: &'a Pipeline,
+    name: &StageName,
+) -> Result<&'a StageName, Failure> {
+    let config = pipeline.config.as_ref();
+    let stages = config
+        .map(|config| config.stages.as_slice())
+        .unwrap_or_default();
+    stages
+        .iter()
+        .map(|stage| &stage.name)
+        .find(|stage| *stage == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+            Failure::usage(format!("{} has no stage {name}", pipeline.service))
+                .hint(format!("its stages are {}", names.join(", ")))
+        })
+}
+
+/// How a release ended, for people.
+pub(crate) fn told(end: &End, times: &Times) -> String {
+    format!(
+        "{}: {}",
+        end.exit.word().replace('_', " "),
+        words::what(&end.entry.what, times)
+    )
+}

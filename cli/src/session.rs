@@ -1,0 +1,177 @@
+//! One invocation: the shared options, the AWS configuration as the AWS CLI would find it, and the
+//! ways to the ledger and to the `command` function. Both are opened only when a verb needs them.
+
+use std::time::Duration;
+
+use aws::DynamoLedger;
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use domain::{ServiceName, Timestamp};
+use intake::wire::{Answer, Ask, Command};
+use jiff::tz::TimeZone;
+
+use crate::answer;
+use crate::args::Shared;
+use crate::command::{Commander, Reply, request_id};
+use crate::failure::Failure;
+use crate::screen::{Report, Screen};
+use crate::times::Times;
+
+/// How long a connection to AWS may take to be made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long one attempt of a read may take. Uploads have no such limit.
+const READ_WITHIN: Duration = Duration::from_secs(15);
+
+/// One invocation of the command line.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) screen: Screen,
+    pub(crate) times: Times,
+    shared: Shared,
+    aws: tokio::sync::OnceCell<SdkConfig>,
+}
+
+impl Session {
+    /// With the options that were typed.
+    pub(crate) fn new(shared: Shared, screen: Screen) -> Self {
+        let times = Times {
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        };
+        Self {
+            screen,
+            times,
+            shared,
+            aws: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The AWS configuration: options first, then environment, profile and what else the AWS CLI
+    /// looks at.
+    pub(crate) async fn aws(&self) -> &SdkConfig {
+        self.aws.get_or_init(|| self.load()).await
+    }
+
+    async fn load(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        if let Some(profile) = &self.shared.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &self.shared.region {
+            loader = loader.region(aws_config::Region::new(region.clone()));
+        }
+        loader.load().await
+    }
+
+    /// The ledger, for reading.
+    pub(crate) async fn ledger(&self) -> Result<DynamoLedger, Failure> {
+        let table = self
+            .shared
+            .table
+            .as_ref()
+            .filter(|table| !table.is_empty())
+            .ok_or_else(|| {
+                Failure::usage("the ledger's table is not known")
+                    .hint("set LASTGOOD_TABLE, or give --table: the stack's output TableName")
+            })?;
+        let aws = self.aws().await;
+        if aws.region().is_none() {
+            return Err(no_region());
+        }
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .operation_attempt_timeout(READ_WITHIN)
+            .build();
+        let config = aws.to_builder().timeout_config(timeouts).build();
+        Ok(DynamoLedger::new(&config, table))
+    }
+
+    /// The `command` function.
+    pub(crate) async fn commander(&self) -> Result<Commander, Failure> {
+        let url = self.shared.command_url.as_ref().filter(|url| !url.is_empty()).ok_or_else(|| {
+            Failure::usage("the address of the command function is not known")
+                .hint("set LASTGOOD_COMMAND_URL, or give --command-url: the stack's output CommandUrl")
+        })?;
+        let aws = self.aws().await;
+        let credentials = aws.credentials_provider().ok_or_else(|| {
+            Failure::new(
+                crate::failure::Exit::NotAllowed,
+                "there are no AWS credentials",
+            )
+        })?;
+        Commander::new(url, aws.region().map(AsRef::as_ref), credentials)
+    }
+
+    /// Asks for something about a service and tells the answer.
+    pub(crate) async fn ask(&self, service: ServiceName, ask: Ask) -> Result<Report, Failure> {
+        let answer = self.answer(service.clone(), ask).await?;
+        answer::report(&service, &answer, &self.times)
+    }
+
+    /// Asks the same of several services, one after the other. One that refuses does not hold up the
+    /// others; the worst outcome is the whole's.
+    pub(crate) async fn ask_all(
+        &self,
+        services: &[ServiceName],
+        ask: impl Fn(&ServiceName) -> Ask,
+    ) -> Result<Report, Failure> {
+        let mut answers = Vec::new();
+        let mut texts = Vec::new();
+        let mut failed: Option<Failure> = None;
+        for service in services {
+            let told = self
+                .answer(service.clone(), ask(service))
+                .await
+                .and_then(|answer| {
+                    let report = answer::report(service, &answer, &self.times)?;
+                    answers.push(serde_json::json!({ "service": service, "answer": answer }));
+                    Ok(report.text)
+                });
+            match told {
+                Ok(text) => texts.push(text),
+                Err(failure) => {
+                    self.screen.say(&failure.message);
+                    failed = Some(match failed {
+                        Some(first) => first.because(format!("{service}: {}", failure.message)),
+                        None => failure,
+                    });
+                }
+            }
+        }
+        match failed {
+            Some(failure) => Err(failure.because(format!("{} done", texts.len()))),
+            None => Ok(Report::new(&answers, texts.join("\n"))),
+        }
+    }
+
+    async fn answer(&self, service: ServiceName, ask: Ask) -> Result<Answer, Failure> {
+        match self.reply(service, ask).await? {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Problems(problems) => {
+                let failure = Failure::usage("the request has mistakes");
+                Err(problems.iter().fold(failure, Failure::because))
+            }
+        }
+    }
+
+    /// Asks for something about a service.
+    pub(crate) async fn reply(&self, service: ServiceName, ask: Ask) -> Result<Reply, Failure> {
+        let commander = self.commander().await?;
+        commander
+            .ask(&Command {
+                id: request_id(),
+                service,
+                ask,
+            })
+            .await
+    }
+}
+
+/// Nobody said where.
+pub(crate) fn no_region() -> Failure {
+    Failure::usage("no AWS Region is known").hint("set AWS_REGION, or give --region")
+}

@@ -1,0 +1,15 @@
+//! One module per verb: its options, and what it does with them.
+
+pub(crate) mod apply;
+pub(crate) mod approve;
+pub(crate) mod cancel;
+pub(crate) mod freeze;
+pub(crate) mod history;
+pub(crate) mod promote;
+pub(crate) mod publish;
+pub(crate) mod reject;
+pub(crate) mod rollback;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod thaw;
+pub(crate) mod verify;

@@ -1,0 +1,86 @@
+//! `lastgood freeze`: holding deployments of a stage, a service, or everything.
+
+use clap::{ArgGroup, Args};
+use domain::{ServiceName, SignedDuration, StageName, Timestamp};
+use intake::wire::Ask;
+use jiff::{Span, SpanRelativeTo};
+
+use crate::book;
+use crate::failure::Failure;
+use crate::screen::Report;
+use crate::session::Session;
+
+/// Hold deployments of a stage, a service, or everything
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["service", "all"]))]
+#[command(after_help = "Rollbacks pass a freeze, and what already runs goes on.
+
+Examples:
+  lastgood freeze web production --for 2h --reason \"the sale begins\"
+  lastgood freeze --all --reason \"the network is being moved\"")]
+pub(crate) struct Freeze {
+    /// The service
+    service: Option<ServiceName>,
+    /// The stage [default: all of the service]
+    stage: Option<StageName>,
+    /// Every service
+    #[arg(long, conflicts_with = "stage")]
+    all: bool,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// How long, such as 30m, 2h or 3d [default: until thawed]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, conflicts_with = "until")]
+    length: Option<SignedDuration>,
+    /// Until when, such as 2026-11-23T18:00:00Z [default: until thawed]
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+}
+
+/// A duration as people write it; a day is 24 hours.
+pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .filter(SignedDuration::is_positive)
+        .ok_or_else(|| "write 30s, 10m, 2h or 3d".to_owned())
+}
+
+impl Freeze {
+    pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
+        let Self {
+            service,
+            stage,
+            all: _,
+            reason,
+            length,
+            until,
+        } = self;
+        let end = match length {
+            Some(length) => Some(session.times.now.checked_add(length).map_err(|error| {
+                Failure::usage("the freeze would end beyond all time").because(error)
+            })?),
+            None => until,
+        };
+        if let Some(service) = service {
+            return session
+                .ask(
+                    service,
+                    Ask::Freeze {
+                        stage,
+                        reason,
+                        until: end,
+                    },
+                )
+                .await;
+        }
+        let ledger = session.ledger().await?;
+        let services = ledger.services().await.map_err(book::failure)?;
+        let ask = |_: &ServiceName| Ask::Freeze {
+            stage: None,
+            reason: reason.clone(),
+            until: end,
+        };
+        session.ask_all(&services, ask).await
+    }
+}

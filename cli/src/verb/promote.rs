@@ -1,0 +1,49 @@
+//! `lastgood promote`: offering a release to a stage by hand.
+
+use clap::Args;
+use domain::{ReleaseNumber, ServiceName, StageName};
+use intake::wire::Ask;
+
+use crate::failure::Failure;
+use crate::screen::Report;
+use crate::session::Session;
+
+/// Offer a release to a stage by hand
+#[derive(Debug, Args)]
+#[command(after_help = "The stage's gate, windows and freezes hold all the same.
+
+Example:
+  lastgood promote web production 18 --despite-alarm \"it is the fix\"")]
+pub(crate) struct Promote {
+    /// The service
+    service: ServiceName,
+    /// The stage
+    stage: StageName,
+    /// The release's number
+    release: ReleaseNumber,
+    /// Deploy it although it was rolled back there, because
+    #[arg(long, value_name = "REASON")]
+    despite_quarantine: Option<String>,
+    /// Deploy it although an alarm fires, because
+    #[arg(long, value_name = "REASON")]
+    despite_alarm: Option<String>,
+}
+
+impl Promote {
+    pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
+        let Self {
+            service,
+            stage,
+            release,
+            despite_quarantine,
+            despite_alarm,
+        } = self;
+        let ask = Ask::Promote {
+            stage,
+            release,
+            despite_quarantine,
+            despite_alarm,
+        };
+        session.ask(service, ask).await
+    }
+}

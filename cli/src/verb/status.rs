@@ -1,0 +1,135 @@
+//! `lastgood status`: how things are.
+
+use clap::Args;
+use domain::name::UNCLAIMED;
+use domain::{Pipeline, ServiceName, StageName};
+
+use crate::board::ServiceView;
+use crate::book;
+use crate::failure::Failure;
+use crate::screen::Report;
+use crate::session::Session;
+use crate::table::{self, Look};
+use crate::times::Times;
+use crate::words;
+
+/// Show how things are: all services, or one
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lastgood status
+  lastgood status web --output json")]
+pub(crate) struct Status {
+    /// The service [default: all, a row for each]
+    service: Option<ServiceName>,
+}
+
+impl Status {
+    pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
+        let ledger = session.ledger().await?;
+        let look = Look::of_stdout(session.screen.out);
+        if let Some(service) = self.service {
+            let pipeline = book::pipeline(&ledger, &service).await?;
+            return one(&pipeline, &session.times, look);
+        }
+        let services = ledger.services().await.map_err(book::failure)?;
+        let pipelines = ledger.pipelines(&services).await.map_err(book::failure)?;
+        Ok(all(&pipelines, &session.times, look))
+    }
+}
+
+/// One service: a row for each stage.
+fn one(pipeline: &Pipeline, times: &Times, look: Look) -> Result<Report, Failure> {
+    let Some(view) = ServiceView::of(pipeline, times.now) else {
+        let service = &pipeline.service;
+        return Err(
+            Failure::usage(format!("{service} is not configured")).hint(format!(
+                "lastgood history {service} shows what is recorded there"
+            )),
+        );
+    };
+    let mut table = look.table(&["STAGE", "RUNS", "LAST GOOD", "NOW"]);
+    for stage in &view.stages {
+        let last_good = stage.last_good.as_ref().map_or_else(
+            || "none".to_owned(),
+            |good| words::numbered(good.number, good.label.as_deref()),
+        );
+        let lines = stage.lines(times).join("\n");
+        table.add_row([stage.stage.to_string(), stage.runs(times), last_good, lines]);
+    }
+    let frozen = view.freeze.as_ref().map(|freeze| {
+        format!(
+            "{} is frozen {}\n",
+            view.service,
+            words::freeze(freeze, times)
+        )
+    });
+    let text = frozen.unwrap_or_default() + &table::text(&table);
+    let next = view
+        .stages
+        .iter()
+        .filter_map(|stage| stage.next(&view.service));
+    Ok(next.fold(Report::new(&view, text), Report::next))
+}
+
+/// All services: a row for each, a column for each stage.
+fn all(pipelines: &[Pipeline], times: &Times, look: Look) -> Report {
+    let described = pipelines
+        .iter()
+        .filter(|pipeline| pipeline.service.as_str() != UNCLAIMED);
+    let views: Vec<ServiceView> = described
+        .filter_map(|pipeline| ServiceView::of(pipeline, times.now))
+        .collect();
+    if views.is_empty() {
+        return Report::new(&views, "").next("no service is configured: lastgood apply FILE");
+    }
+    let stages = columns(&views);
+    let heads: Vec<String> = stages
+        .iter()
+        .map(|stage| stage.as_str().to_uppercase())
+        .collect();
+    let mut names = vec!["SERVICE"];
+    names.extend(heads.iter().map(String::as_str));
+    let mut table = look.table(&names);
+    for view in &views {
+        let mut row = vec![service_cell(view, times)];
+        row.extend(stages.iter().map(|name| {
+            let stage = view.stages.iter().find(|stage| stage.stage == **name);
+            stage.map_or_else(String::new, |stage| {
+                format!("{}\n{}", stage.runs(times), stage.lines(times).join("\n"))
+            })
+        }));
+        table.add_row(row);
+    }
+    let next = views.iter().flat_map(|view| {
+        view.stages
+            .iter()
+            .filter_map(|stage| stage.next(&view.service))
+    });
+    next.fold(Report::new(&views, table::text(&table)), Report::next)
+}
+
+fn service_cell(view: &ServiceView, times: &Times) -> String {
+    match &view.freeze {
+        Some(freeze) => format!("{}\nfrozen {}", view.service, words::freeze(freeze, times)),
+        None => view.service.to_string(),
+    }
+}
+
+/// The stages of all services, each service's in its own order.
+fn columns(views: &[ServiceView]) -> Vec<&StageName> {
+    let mut columns: Vec<&StageName> = Vec::new();
+    for view in views {
+        // A stage that is new goes behind the one it follows.
+        let mut at = 0;
+        for stage in &view.stages {
+            match columns.iter().position(|column| **column == stage.stage) {
+                Some(there) => at = there + 1,
+                None => {
+                    columns.insert(at, &stage.stage);
+                    at += 1;
+                }
+            }
+        }
+    }
+    columns
+}
