@@ -272,7 +272,7 @@ async fn watches_follow_the_configuration(ledger: &impl Ledger, name: &str) {
     let watching = ledger.watchers(&subject(&before)).await;
     assert_eq!(
         watching.unwrap_or_else(|error| panic!("{error}")),
-        [watcher.clone()]
+        std::slice::from_ref(&watcher)
     );
     take(
         ledger,

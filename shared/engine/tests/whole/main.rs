@@ -1,6 +1,12 @@
 //! The engine over the world in memory: one release from an event to last good and back, with events
 //! lost and doubled, races lost, and handlers that die before and after they commit.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where something is wrong"
+)]
+
 mod races;
 mod releases;
 mod world;
