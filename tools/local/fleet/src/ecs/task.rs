@@ -24,7 +24,8 @@ impl Ecs {
     ) -> Result<Value, ApiError> {
         let place = caller.place();
         let cluster = arn::cluster(&place, input.text("cluster")?);
-        self.world.authorise(caller, "ecs:ListTasks", "*").await?;
+        // ECS confines ListTasks by the condition key ecs:cluster, whose value this is.
+        self.world.authorise(caller, "ecs:ListTasks", &cluster).await?;
         let service = input.text("serviceName")?;
         let service = service.map(|given| arn::service(&place, &cluster, given));
         let family = input

@@ -145,7 +145,7 @@ mod tests {
             r#"{"eror_rate":1}"#,
             r#"{"status":99}"#,
             r#"{"error_rate":1.5}"#,
-            "[]",
+            "7",
         ] {
             assert!(App::parse(bad).is_err(), "{bad}");
         }

@@ -8,6 +8,8 @@ mod http;
 mod pool;
 mod proxy;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use app::APP_VARIABLE;
 pub use app::{App, AppError, Crash};
