@@ -10,7 +10,7 @@ pub struct Options {
     /// The accounts and Regions whose rules, schedules and stream mappings are taken over.
     pub accounts: Vec<Place>,
     /// How often a schedule of `rate(1 minute)` fires on this machine; longer rates are scaled
-    /// alike, and so are cron expressions (they fire at every tick of their minute).
+    /// alike. `cron(…)` and `at(…)` go by the real clock, looked at as often.
     pub tick: Duration,
     /// What goes wrong on purpose.
     pub unkind: Unkind,

@@ -1,10 +1,16 @@
-//! Reading a table's stream from where a mapping starts, filtered, in order. What is done with the
-//! records is `stream`.
+//! Reading a table's stream from where a mapping starts, filtered and in order, and gathering
+//! batches of what was read. What is done with a batch is `stream`.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     calls::{Calls, Position},
@@ -12,9 +18,6 @@ use crate::{
     letters,
     rules::{Mapping, Start},
 };
-
-/// How often a stream without new records is looked at. Lambda does it four times a second.
-const POLL_EVERY: Duration = Duration::from_millis(150);
 
 /// The largest batch, in bytes of its records; Lambda's limit of an invocation's payload.
 const BATCH_BYTES_MAX: usize = 6 * 1024 * 1024 - 64 * 1024;
@@ -25,10 +28,6 @@ pub(crate) struct Reader {
     shard: Option<Shard>,
     /// Shards that were read to their end.
     finished: Vec<String>,
-    /// Records that the function is to see, in the stream's order.
-    waiting: VecDeque<Value>,
-    /// Since when the first of them waits.
-    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -38,107 +37,77 @@ struct Shard {
     position: Position,
 }
 
-/// Records for one batch.
-#[derive(Debug)]
-pub(crate) struct Gathered {
+/// Records of one shard, in its order.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Page {
     pub(crate) shard: String,
     pub(crate) records: Vec<Value>,
 }
 
+/// Whether there may be more to read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    Perhaps,
+    NotNow,
+}
+
 impl Reader {
-    /// Waits until there is a batch, at most as long as the mapping's window once there is a
-    /// record.
-    pub(crate) async fn gather(
+    /// Reads on: the records that the function is to see.
+    pub(crate) async fn read(
         &mut self,
         calls: &Calls,
         mapping: &Mapping,
-    ) -> Result<Gathered, CallError> {
-        loop {
-            let read = if self.waiting.len() < mapping.batch_size {
-                self.read(calls, mapping).await?
-            } else {
-                0
-            };
-            let full = self.waiting.len() >= mapping.batch_size;
-            let waited = self
-                .since
-                .is_some_and(|since| since.elapsed() >= mapping.window);
-            if full || (waited && !self.waiting.is_empty()) {
-                return Ok(self.take(mapping.batch_size));
-            }
-            if read == 0 {
-                tokio::time::sleep(POLL_EVERY).await;
-            }
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Gathered {
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        while records.len() < count
-            && let Some(record) = self.waiting.pop_front()
-        {
-            bytes += record.to_string().len();
-            if bytes > BATCH_BYTES_MAX && !records.is_empty() {
-                self.waiting.push_front(record);
-                break;
-            }
-            records.push(record);
-        }
-        self.since = (!self.waiting.is_empty()).then(Instant::now);
-        let shard = self
-            .shard
-            .as_ref()
-            .map(|shard| shard.id.clone())
-            .unwrap_or_default();
-        Gathered { shard, records }
-    }
-
-    /// Reads on; how many records there were, whether the function sees them or not.
-    async fn read(&mut self, calls: &Calls, mapping: &Mapping) -> Result<usize, CallError> {
-        let place = mapping.stream.place();
+    ) -> Result<(Page, More), CallError> {
         if self.shard.is_none() && !self.open(calls, mapping).await? {
-            return Ok(0);
+            return Ok((Page::default(), More::NotNow));
         }
         let Some(shard) = self.shard.as_mut() else {
-            return Ok(0);
+            return Ok((Page::default(), More::NotNow));
         };
-        let page = match calls.records(place, &shard.iterator).await {
-            Ok(page) => page,
+        let read = match calls.records(mapping.stream.place(), &shard.iterator).await {
+            Ok(read) => read,
             Err(CallError::Refused { code, .. }) if code.contains("ExpiredIterator") => {
                 let position = shard.position.clone();
                 shard.iterator = iterator(calls, mapping, &shard.id, &position).await?;
-                return Ok(0);
+                return Ok((Page::default(), More::Perhaps));
             }
             Err(CallError::Refused { code, .. }) if code.contains("TrimmedDataAccess") => {
-                tracing::error!(stream = %mapping.stream, "records were trimmed before they were read");
+                tracing::error!(stream = %mapping.stream, "records are gone before they were read");
                 shard.position = Position::Oldest;
                 shard.iterator = iterator(calls, mapping, &shard.id, &Position::Oldest).await?;
-                return Ok(0);
+                return Ok((Page::default(), More::Perhaps));
             }
             Err(error) => return Err(error),
         };
-        let count = page.records.len();
-        for record in page.records {
-            let number = record
-                .pointer("/dynamodb/SequenceNumber")
-                .and_then(Value::as_str);
-            if let Some(number) = number {
-                shard.position = Position::After(number.to_owned());
-            }
-            if let Some(record) = seen(record, mapping) {
-                self.since.get_or_insert_with(Instant::now);
-                self.waiting.push_back(record);
-            }
+        let more = if read.records.is_empty() {
+            More::NotNow
+        } else {
+            More::Perhaps
+        };
+        let last = read
+            .records
+            .last()
+            .and_then(|record| record.pointer(SEQUENCE_NUMBER));
+        if let Some(number) = last.and_then(Value::as_str) {
+            shard.position = Position::After(number.to_owned());
         }
-        match page.next {
+        let records = read
+            .records
+            .into_iter()
+            .filter_map(|record| seen(record, mapping))
+            .collect();
+        let page = Page {
+            shard: shard.id.clone(),
+            records,
+        };
+        match read.next {
             Some(next) => shard.iterator = next,
             None => {
                 self.finished.push(std::mem::take(&mut shard.id));
                 self.shard = None;
             }
         }
-        Ok(count)
+        Ok((page, more))
     }
 
     /// Opens the oldest shard that was not read to its end, if there is one.
@@ -161,6 +130,17 @@ impl Reader {
         });
         Ok(true)
     }
+}
+
+/// Where a record has its sequence number.
+const SEQUENCE_NUMBER: &str = "/dynamodb/SequenceNumber";
+
+/// A record's sequence number.
+pub(crate) fn sequence_number(record: &Value) -> &str {
+    record
+        .pointer(SEQUENCE_NUMBER)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 async fn iterator(
@@ -192,15 +172,106 @@ fn seen(mut record: Value, mapping: &Mapping) -> Option<Value> {
     mapping.filters.let_through(&record).then_some(record)
 }
 
+/// Shares a page out among so many batches at a time. Records of one item stay together: its order
+/// is all that Lambda keeps with a `ParallelizationFactor` above one.
+pub(crate) fn share_out(page: Page, factor: usize) -> Vec<Page> {
+    let empty = || Page {
+        shard: page.shard.clone(),
+        records: Vec::new(),
+    };
+    let mut shares: Vec<Page> = (0..factor.max(1)).map(|_| empty()).collect();
+    for record in page.records {
+        let share = item(&record) % shares.len();
+        if let Some(share) = shares.get_mut(share) {
+            share.records.push(record);
+        }
+    }
+    shares
+}
+
+/// A number that stands for the record's item.
+fn item(record: &Value) -> usize {
+    let keys = record.pointer("/dynamodb/Keys").and_then(Value::as_object);
+    let mut keys: Vec<String> = keys
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    keys.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    keys.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 33).unwrap_or_default()
+}
+
+/// Gathers batches of what a reader sends.
+#[derive(Debug)]
+pub(crate) struct Gatherer {
+    pages: mpsc::Receiver<Page>,
+    waiting: VecDeque<Value>,
+    shard: String,
+}
+
+impl Gatherer {
+    pub(crate) const fn new(pages: mpsc::Receiver<Page>) -> Self {
+        Self {
+            pages,
+            waiting: VecDeque::new(),
+            shard: String::new(),
+        }
+    }
+
+    /// Waits for a batch, at most as long as the mapping's window once there is a record. Nothing
+    /// if the reader has ended.
+    pub(crate) async fn gather(&mut self, mapping: &Mapping) -> Option<Page> {
+        while self.waiting.is_empty() {
+            let page = self.pages.recv().await?;
+            self.add(page);
+        }
+        let until = Instant::now() + mapping.window;
+        while self.waiting.len() < mapping.batch_size {
+            let Ok(Some(page)) = timeout_at(until, self.pages.recv()).await else {
+                break;
+            };
+            self.add(page);
+        }
+        Some(self.take(mapping.batch_size))
+    }
+
+    fn add(&mut self, page: Page) {
+        self.shard = page.shard;
+        self.waiting.extend(page.records);
+    }
+
+    fn take(&mut self, count: usize) -> Page {
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while records.len() < count
+            && let Some(record) = self.waiting.pop_front()
+        {
+            bytes += record.to_string().len();
+            if bytes > BATCH_BYTES_MAX && !records.is_empty() {
+                self.waiting.push_front(record);
+                break;
+            }
+            records.push(record);
+        }
+        Page {
+            shard: self.shard.clone(),
+            records,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mapping(start: &str) -> Mapping {
+    fn mapping(start: &str, window: u32) -> Mapping {
         let stream = "arn:aws:dynamodb:eu-west-1:111122223333:table/t/stream/2026-11-23T10:00:00";
         let given = json!({
             "UUID": "u", "EventSourceArn": stream, "StartingPosition": start,
             "FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f",
+            "BatchSize": 3, "MaximumBatchingWindowInSeconds": window,
             "FilterCriteria": { "Filters": [{ "Pattern": r#"{"eventName":["INSERT"]}"# }] }
         });
         Mapping::read(&given, 1_000).unwrap()
@@ -210,25 +281,120 @@ mod tests {
         json!({ "eventName": name, "dynamodb": { "ApproximateCreationDateTime": created } })
     }
 
+    fn page(records: impl IntoIterator<Item = u32>) -> Page {
+        Page {
+            shard: "s".to_owned(),
+            records: records.into_iter().map(|one| json!(one)).collect(),
+        }
+    }
+
     #[test]
     fn the_function_sees_what_its_filters_let_through_with_the_streams_name() {
-        let latest = mapping("LATEST");
+        let latest = mapping("LATEST", 0);
         let record_seen = seen(record("INSERT", 1_000.4), &latest).unwrap();
         assert_eq!(record_seen["eventSourceARN"], latest.stream.as_str());
         assert!(seen(record("REMOVE", 1_000.4), &latest).is_none());
         assert!(seen(record("INSERT", 999.9), &latest).is_none());
-        assert!(seen(record("INSERT", 1.0), &mapping("TRIM_HORIZON")).is_some());
+        assert!(seen(record("INSERT", 1.0), &mapping("TRIM_HORIZON", 0)).is_some());
     }
 
     #[test]
-    fn batches_are_bounded_in_records_and_bytes() {
-        let mut reader = Reader::default();
-        reader.waiting.extend((0..5).map(|number| json!(number)));
-        assert_eq!(reader.take(3).records, [json!(0), json!(1), json!(2)]);
-        assert_eq!(reader.take(3).records, [json!(3), json!(4)]);
+    fn the_records_of_one_item_stay_together_and_in_order() {
+        let record = |item: usize, number: usize| {
+            json!({ "dynamodb": {
+                "Keys": { "PK": { "S": item.to_string() } }, "SequenceNumber": number.to_string()
+            } })
+        };
+        let records = (0..100).map(|number| record(number % 10, number)).collect();
+        let shares = share_out(
+            Page {
+                shard: "s".to_owned(),
+                records,
+            },
+            4,
+        );
+        assert_eq!(shares.len(), 4);
+        assert_eq!(
+            shares
+                .iter()
+                .map(|share| share.records.len())
+                .sum::<usize>(),
+            100
+        );
+        assert!(
+            shares
+                .iter()
+                .filter(|share| !share.records.is_empty())
+                .count()
+                > 1
+        );
+        for item in 0..10 {
+            let of_item = |share: &Page| {
+                let key = item.to_string();
+                let records = share.records.iter();
+                let mine = records.filter(|record| record["dynamodb"]["Keys"]["PK"]["S"] == key);
+                mine.map(|record| sequence_number(record).parse::<u32>().unwrap())
+                    .collect()
+            };
+            let found: Vec<Vec<u32>> = shares
+                .iter()
+                .map(of_item)
+                .filter(|found: &Vec<u32>| !found.is_empty())
+                .collect();
+            assert_eq!(found.len(), 1, "item {item}");
+            assert!(found[0].is_sorted());
+        }
+        let swapped = json!({ "dynamodb": { "Keys": { "A": 1, "B": 2 } } });
+        assert_eq!(
+            item(&swapped),
+            item(&json!({ "dynamodb": { "Keys": { "B": 2, "A": 1 } } }))
+        );
+    }
+
+    #[tokio::test]
+    async fn batches_are_bounded_in_records_and_bytes() {
+        let (sender, receiver) = mpsc::channel(10);
+        let mut gatherer = Gatherer::new(receiver);
+        sender.send(page(0..5)).await.unwrap();
+        assert_eq!(
+            gatherer.gather(&mapping("LATEST", 0)).await,
+            Some(page(0..3))
+        );
+        assert_eq!(
+            gatherer.gather(&mapping("LATEST", 0)).await,
+            Some(page(3..5))
+        );
         let large = json!("x".repeat(BATCH_BYTES_MAX / 2));
-        reader.waiting.extend([large.clone(), large.clone(), large]);
-        assert_eq!(reader.take(3).records.len(), 1);
-        assert_eq!(reader.waiting.len(), 2);
+        let records = vec![large.clone(), large.clone(), large];
+        sender
+            .send(Page {
+                shard: "s".to_owned(),
+                records,
+            })
+            .await
+            .unwrap();
+        drop(sender);
+        for _ in 0..3 {
+            let batch = gatherer.gather(&mapping("LATEST", 0)).await.unwrap();
+            assert_eq!(batch.records.len(), 1);
+        }
+        assert_eq!(gatherer.gather(&mapping("LATEST", 0)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_window_gathers_what_comes_within_it() {
+        let (sender, receiver) = mpsc::channel(10);
+        let mut gatherer = Gatherer::new(receiver);
+        sender.send(page(0..1)).await.unwrap();
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            sender.send(page(1..9)).await.unwrap();
+            sender
+        });
+        assert_eq!(
+            gatherer.gather(&mapping("LATEST", 20)).await,
+            Some(page(0..3))
+        );
+        drop(late.await.unwrap());
     }
 }

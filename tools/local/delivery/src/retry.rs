@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::rules;
+
 /// AWS's pause after the first error of a function that was invoked asynchronously; the pauses of
 /// this machine are to AWS's as `retry_base` is to this.
 /// Source: Lambda developer guide, invocation-async-error-handling.
@@ -71,11 +73,7 @@ impl Limits {
 
     /// Reads `MaximumRetryAttempts` and `MaximumEventAgeInSeconds`; what is missing stays.
     pub(crate) fn read(self, policy: Option<&Value>) -> Self {
-        let number = |name: &str| {
-            policy
-                .and_then(|policy| policy.get(name))
-                .and_then(Value::as_u64)
-        };
+        let number = |name: &str| policy?.get(name).and_then(rules::number);
         Self {
             retries: number("MaximumRetryAttempts")
                 .and_then(|retries| retries.try_into().ok())

@@ -18,6 +18,9 @@ use crate::{
 /// How many records a batch has if a mapping does not say; Lambda's default for streams.
 const BATCH_SIZE: usize = 100;
 
+/// How many batches of one shard are under way at a time, at most; Lambda's limit.
+const FACTOR_MAX: usize = 10;
+
 /// Everything that was taken over.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -128,6 +131,8 @@ pub(crate) struct Mapping {
     pub(crate) function: Arn,
     pub(crate) filters: Filters,
     pub(crate) batch_size: usize,
+    /// How many batches are under way at a time, each with other items.
+    pub(crate) factor: usize,
     /// How long records are gathered for a batch.
     pub(crate) window: Duration,
     pub(crate) errors: ErrorRules,
@@ -168,8 +173,13 @@ impl Mapping {
     /// `since` is when it was made, in seconds of Unix time.
     pub(crate) fn read(mapping: &Value, since: i64) -> Option<Self> {
         let text = |pointer: &str| mapping.pointer(pointer).and_then(Value::as_str);
-        let number = |name: &str| mapping.get(name).and_then(Value::as_i64);
-        let positive = |name: &str| number(name).and_then(|number| u64::try_from(number).ok());
+        let positive = |name: &str| number(mapping.get(name)?);
+        let small = |name: &str| {
+            positive(name)?
+                .try_into()
+                .ok()
+                .filter(|size: &usize| *size > 0)
+        };
         let stream = Arn::parse(text("/EventSourceArn")?)
             .filter(|arn| arn.service() == "dynamodb" && arn.resource().contains("/stream/"))?;
         let answers = mapping
@@ -180,16 +190,17 @@ impl Mapping {
                 .iter()
                 .any(|one| one.as_str() == Some("ReportBatchItemFailures"))
         });
-        let bisects = mapping.get("BisectBatchOnFunctionError") == Some(&Value::Bool(true));
+        let bisects = match mapping.get("BisectBatchOnFunctionError") {
+            Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+            other => other == Some(&Value::Bool(true)),
+        };
         Some(Self {
             id: text("/UUID")?.to_owned(),
             stream,
             function: Arn::parse(text("/FunctionArn")?)?,
             filters: filters(mapping),
-            batch_size: positive("BatchSize")
-                .and_then(|size| size.try_into().ok())
-                .filter(|size| *size > 0)
-                .unwrap_or(BATCH_SIZE),
+            batch_size: small("BatchSize").unwrap_or(BATCH_SIZE),
+            factor: small("ParallelizationFactor").map_or(1, |factor| factor.min(FACTOR_MAX)),
             window: Duration::from_secs(positive("MaximumBatchingWindowInSeconds").unwrap_or(0)),
             errors: ErrorRules {
                 retries: positive("MaximumRetryAttempts").and_then(|number| number.try_into().ok()),
@@ -214,6 +225,11 @@ impl Mapping {
             },
         })
     }
+}
+
+/// A number that is not negative; templates may say it as text.
+pub(crate) fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// A filter that Lambda would have refused lets nothing through.
@@ -251,10 +267,11 @@ mod tests {
                 "arn:aws:dynamodb:ap-south-1:111122223333:table/t/stream/2026-11-23T10:00:00.000",
             "FunctionArn": "arn:aws:lambda:ap-south-1:111122223333:function:deployer",
             "BatchSize": 10,
+            "ParallelizationFactor": 5,
             "MaximumBatchingWindowInSeconds": 1,
-            "MaximumRetryAttempts": 5,
+            "MaximumRetryAttempts": "5",
             "MaximumRecordAgeInSeconds": 3600,
-            "BisectBatchOnFunctionError": true,
+            "BisectBatchOnFunctionError": "true",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "DestinationConfig": {
                 "OnFailure": { "Destination": "arn:aws:sqs:ap-south-1:111122223333:letters" }
@@ -265,7 +282,7 @@ mod tests {
             "StartingPosition": "LATEST"
         });
         let mapping = Mapping::read(&given, 1_795_000_000).unwrap();
-        assert_eq!(mapping.batch_size, 10);
+        assert_eq!((mapping.batch_size, mapping.factor), (10, 5));
         assert_eq!(mapping.errors.retries, Some(5));
         assert_eq!(mapping.errors.whole, Whole::Bisected);
         assert_eq!(mapping.errors.answers, Answers::ItemFailures);
@@ -294,7 +311,8 @@ mod tests {
         });
         let mapping = Mapping::read(&given, 0).unwrap();
         assert_eq!((mapping.errors.retries, mapping.errors.age), (None, None));
-        assert_eq!((mapping.batch_size, mapping.start), (100, Start::Oldest));
+        assert_eq!((mapping.batch_size, mapping.factor), (100, 1));
+        assert_eq!(mapping.start, Start::Oldest);
         assert!(mapping.filters.let_through(&json!({})));
     }
 

@@ -1,5 +1,5 @@
-//! Stream mappings at work: one worker each, batch after batch, so that a slow function delays
-//! nobody else. What is retried or discarded is decided in `batch`.
+//! Stream mappings at work: one reader each, and as many batches at a time as the mapping says, so
+//! that a slow function delays nobody else. What is retried or discarded is decided in `batch`.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use crate::{
     Notice, Subject,
@@ -20,10 +23,16 @@ use crate::{
     envelope,
     invoke::error_text,
     letters::{self, DiscardedRecords, Response},
-    reader::{Gathered, Reader},
+    reader::{Gatherer, More, Page, Reader, sequence_number, share_out},
     rules::Mapping,
     shared::{Shared, Spawned, lock},
 };
+
+/// How often a stream without new records is looked at. Lambda does it four times a second.
+const POLL_EVERY: Duration = Duration::from_millis(150);
+
+/// How many pages wait for a function that is slower than its stream.
+const PAGES_WAITING_MAX: usize = 4;
 
 /// How long a worker waits before it looks again at a stream that it cannot read.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
@@ -54,7 +63,13 @@ impl Workers {
         for mapping in mappings {
             let mapping = Arc::new(mapping);
             if let Some(worker) = workers.get(&mapping.id) {
-                worker.mapping.send_replace(mapping);
+                // Where it started does not change, or what was not read yet would be skipped.
+                let start = worker.mapping.borrow().start;
+                let mapping = Mapping {
+                    start,
+                    ..Mapping::clone(&mapping)
+                };
+                worker.mapping.send_replace(Arc::new(mapping));
                 continue;
             }
             let id = mapping.id.clone();
@@ -78,27 +93,64 @@ struct Under {
     records: Vec<Value>,
 }
 
+/// Reads a mapping's stream, for ever.
 async fn work(shared: Arc<Shared>, mapping: watch::Receiver<Arc<Mapping>>) {
-    let mut reader = Reader::default();
     let current = || Arc::clone(&*mapping.borrow());
     may_read(&shared, &current()).await;
+    let mut reader = Reader::default();
+    // They end with the reader.
+    let mut carriers = JoinSet::new();
+    let mut lanes: Vec<mpsc::Sender<Page>> = Vec::new();
     loop {
-        let mapping = current();
-        match reader.gather(&shared.calls, &mapping).await {
-            Ok(Gathered { shard, records }) => {
-                shared
-                    .carry(&Under {
-                        mapping,
-                        shard,
-                        records,
-                    })
-                    .await;
+        let settings = current();
+        while lanes.len() < settings.factor {
+            let (sender, pages) = mpsc::channel(PAGES_WAITING_MAX);
+            carriers.spawn(carry_all(
+                Arc::clone(&shared),
+                mapping.clone(),
+                Gatherer::new(pages),
+            ));
+            lanes.push(sender);
+        }
+        match reader.read(&shared.calls, &settings).await {
+            Ok((page, more)) => {
+                // A lane that is no longer used stays, so that an item keeps its order.
+                for (share, lane) in share_out(page, lanes.len()).into_iter().zip(&lanes) {
+                    if !share.records.is_empty() && lane.send(share).await.is_err() {
+                        tracing::error!(stream = %settings.stream, "a mapping's carrier has died");
+                        return;
+                    }
+                }
+                if more == More::NotNow {
+                    tokio::time::sleep(POLL_EVERY).await;
+                }
             }
             Err(error) => {
-                tracing::warn!(stream = %mapping.stream, %error, "the stream cannot be read");
+                tracing::warn!(stream = %settings.stream, %error, "the stream cannot be read");
                 tokio::time::sleep(TROUBLE_PAUSE).await;
             }
         }
+    }
+}
+
+/// Carries one batch after another, until the reader ends.
+async fn carry_all(
+    shared: Arc<Shared>,
+    mapping: watch::Receiver<Arc<Mapping>>,
+    mut gatherer: Gatherer,
+) {
+    loop {
+        let mapping = Arc::clone(&*mapping.borrow());
+        let Some(Page { shard, records }) = gatherer.gather(&mapping).await else {
+            break;
+        };
+        shared
+            .carry(&Under {
+                mapping,
+                shard,
+                records,
+            })
+            .await;
     }
 }
 
@@ -259,12 +311,11 @@ impl Under {
     }
 
     fn sequence_number(&self, record: usize) -> String {
-        let number = self.records.get(record).and_then(|record| {
-            record
-                .pointer("/dynamodb/SequenceNumber")
-                .and_then(Value::as_str)
-        });
-        number.unwrap_or_default().to_owned()
+        self.records
+            .get(record)
+            .map(sequence_number)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     fn sequence_numbers(&self) -> Vec<String> {

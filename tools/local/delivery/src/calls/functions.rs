@@ -112,14 +112,24 @@ impl Calls {
 
     /// What a function's asynchronous invocations are to be done with, if it says so.
     pub(crate) async fn invoke_config(&self, arn: &Arn) -> Result<Option<Value>, CallError> {
-        match self
-            .function(arn, "/2019-09-25", "event-invoke-config")
-            .await
-        {
-            Ok(config) => Ok(Some(config)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+        let name = arn.function().unwrap_or_default();
+        // Templates say it of `$LATEST`, which is what runs if nothing is said.
+        let qualifiers = match arn.qualifier() {
+            Some(qualifier) => vec![Some(qualifier)],
+            None => vec![None, Some("$LATEST")],
+        };
+        for qualifier in qualifiers {
+            let path = path("/2019-09-25", name, "event-invoke-config", qualifier);
+            match self
+                .rest(arn.place(), "lambda", Method::GET, path, None)
+                .await
+            {
+                Ok(config) => return Ok(Some(config)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     /// How many invocations at once are reserved for a function, if any.

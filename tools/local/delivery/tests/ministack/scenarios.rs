@@ -78,7 +78,8 @@ async fn events_reach_functions(world: &World, delivery: &Delivery, role: &str) 
     let config = json!({
         "MaximumRetryAttempts": 1, "DestinationConfig": { "OnFailure": { "Destination": letters } }
     });
-    let path = "/2019-09-25/functions/watcher/event-invoke-config";
+    // As a template says it.
+    let path = "/2019-09-25/functions/watcher/event-invoke-config?Qualifier=$LATEST";
     world
         .rest("lambda", Method::PUT, path, &config.to_string())
         .await;
