@@ -253,6 +253,8 @@ impl CodeDeploy {
         let (location, balancer) = (fleet.location.clone(), Arc::clone(&fleet.balancer));
         under_way.spawn(async move {
             plane.target_begins(&order, &machine);
+            // The agent asks for work only so often.
+            tokio::time::sleep(plane.world.pace.provision).await;
             let errand = Errand {
                 plane: &plane,
                 order: &order,

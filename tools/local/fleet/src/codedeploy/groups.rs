@@ -1,5 +1,6 @@
 //! Calls about deployment groups. A group for instances gets its front door here: a load balancer
-//! on the port that its tag `local:port` says, else on a free one; its tag `local:url` tells where.
+//! on the port that its tag `local:port` says, else on a free one. Its tag `local:url` tells where,
+//! `local:balancer` the name by which CloudWatch knows it.
 
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ const PORT_TAG: &str = "local:port";
 
 /// The tag that tells where the front door is.
 const URL_TAG: &str = "local:url";
+
+/// The tag that tells the name of the load balancer in CloudWatch.
+const BALANCER_TAG: &str = "local:balancer";
 
 /// The most alarms of a deployment group. Source: CodeDeploy API, `AlarmsLimitExceededException`.
 const ALARMS_MAX: usize = 10;
@@ -101,9 +105,13 @@ impl CodeDeploy {
         let mut tags = input.tags;
         let balancer = match platform {
             Platform::Server => {
-                let free = format!("{application}-{name}");
-                let door = input.settings.load_balancer().unwrap_or(&free).to_owned();
-                Some(self.open_door(&place, &door, &mut tags)?)
+                let own = format!("{application}/{name}");
+                let names = input
+                    .settings
+                    .load_balancer()
+                    .into_iter()
+                    .chain([own.as_str()]);
+                Some(self.open_door(&place, names, &mut tags)?)
             }
             Platform::Ecs => None,
         };
@@ -116,14 +124,23 @@ impl CodeDeploy {
         Ok(json!({ "deploymentGroupId": id }))
     }
 
-    /// Starts a group's load balancer and tells its address in the group's tags.
-    fn open_door(
+    /// Starts a group's load balancer and tells its address in the group's tags. It gets the first
+    /// of these names that no other load balancer has: CloudWatch tells them apart by it.
+    fn open_door<'a>(
         &self,
         place: &Place,
-        name: &str,
+        mut names: impl Iterator<Item = &'a str>,
         tags: &mut Vec<Tag>,
     ) -> Result<Arc<Balancer>, ApiError> {
         let invalid = |message: String| ApiError::client("InvalidInputException", message);
+        let others = self.world.balancers();
+        let taken = |name: &str| {
+            others
+                .iter()
+                .any(|(at, one)| at == place && one.name() == name)
+        };
+        let free = names.find(|name| !taken(name));
+        let name = free.ok_or_else(|| invalid("the load balancer's name is taken".to_owned()))?;
         let asked = tags.iter().find(|tag| tag.key == PORT_TAG);
         let port = asked.map(|tag| tag.value.parse::<u16>()).transpose();
         let port = port.map_err(|_| invalid(format!("{PORT_TAG} is not a port")))?;
@@ -131,11 +148,12 @@ impl CodeDeploy {
         let balancer = Balancer::start(name, port, check);
         let balancer = balancer.map_err(|error| invalid(error.to_string()))?;
         self.world.report(place, &balancer);
-        let url = Tag {
-            key: URL_TAG.to_owned(),
-            value: format!("http://{}", balancer.addr()),
+        let tag = |key: &str, value: String| Tag {
+            key: key.to_owned(),
+            value,
         };
-        set_tags(tags, vec![url]);
+        let url = tag(URL_TAG, format!("http://{}", balancer.addr()));
+        set_tags(tags, vec![url, tag(BALANCER_TAG, name.to_owned())]);
         Ok(balancer)
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::ApiError;
 
@@ -79,21 +79,15 @@ pub(super) fn no_config(name: &str) -> ApiError {
     ApiError::client("DeploymentConfigDoesNotExistException", message)
 }
 
-/// An object without the fields that say nothing.
+/// A value without the fields that say nothing.
 pub(super) fn compact(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let told: Map<String, Value> = fields
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .collect();
-            Value::Object(told)
+            let told = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(told.map(|(name, value)| (name, compact(value))).collect())
         }
-        other @ (Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)) => other,
+        Value::Array(values) => values.into_iter().map(compact).collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Local, appspec, bundle, revision};
+use super::world::{ACCOUNT, Local, REGION, appspec, bundle, revision};
 
 #[tokio::test]
 async fn a_group_has_one_active_deployment() {
@@ -283,6 +283,23 @@ async fn a_group_is_told_as_it_was_made_and_changed() {
         .group(json!({ "tags": [{ "Key": "local:port", "Value": port }] }))
         .await;
     assert_eq!(local.url().await, format!("http://127.0.0.1:{port}"));
+    // A second group behind the same load balancer is told apart in CloudWatch.
+    local
+        .group(json!({ "deploymentGroupName": "canary" }))
+        .await;
+    for (group, balancer) in [("web", "web"), ("canary", "app/canary")] {
+        let arn = format!("arn:aws:codedeploy:{REGION}:{ACCOUNT}:deploymentgroup:app/{group}");
+        let told = local
+            .ok("ListTagsForResource", json!({ "ResourceArn": arn }))
+            .await;
+        let expected = json!({ "Key": "local:balancer", "Value": balancer });
+        assert!(
+            told["Tags"].as_array().unwrap().contains(&expected),
+            "{told}"
+        );
+    }
+    let canary = json!({ "applicationName": "app", "deploymentGroupName": "canary" });
+    local.ok("DeleteDeploymentGroup", canary).await;
     let named = json!({ "applicationName": "app", "deploymentGroupName": "web" });
     let told = local.ok("GetDeploymentGroup", named.clone()).await["deploymentGroupInfo"].clone();
     assert_eq!(
