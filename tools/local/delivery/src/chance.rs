@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Unkind;
+use crate::{Unkind, envelope::Level};
 
 /// Where the choices come from.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ impl Chance {
     }
 
     /// Draws what happens to an event.
-    pub(crate) fn fate(&mut self, best_effort: bool) -> Fate {
+    pub(crate) fn fate(&mut self, level: Level) -> Fate {
         // Both are drawn always, so that one does not shift what the other draws later.
         let lost = self.happens(self.unkind.drop_best_effort);
         let held_back = self.happens(self.unkind.shuffle);
-        match (lost && best_effort, held_back) {
+        match (lost && level == Level::BestEffort, held_back) {
             (true, _) => Fate::Lost,
             (false, true) => Fate::HeldBack,
             (false, false) => Fate::Straight,
@@ -89,8 +89,10 @@ mod tests {
 
     fn draw(unkind: Unkind) -> Vec<(Fate, Copies)> {
         let mut chance = Chance::new(unkind);
-        (0..200)
-            .map(|turn| (chance.fate(turn % 2 == 0), chance.copies()))
+        let levels = [Level::BestEffort, Level::Durable].into_iter().cycle();
+        levels
+            .take(200)
+            .map(|level| (chance.fate(level), chance.copies()))
             .collect()
     }
 

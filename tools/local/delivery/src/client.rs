@@ -23,8 +23,9 @@ use crate::{Error, Place};
 /// How long a call may take that does not wait for anything.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(30);
 
-/// How long an unused connection is kept.
-const IDLE_MAX: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept: shorter than MiniStack keeps it, or a call could be sent
+/// just when MiniStack closes it.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read, in bytes; a function's is at most 6 MB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

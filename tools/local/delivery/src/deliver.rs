@@ -395,3 +395,7 @@ fn undeliverable(what: Subject, to: String, reason: &str, queue: &Arn, lost: &Fa
     let reason = format!("{reason}; and to {queue}: {}", lost.message);
     Notice::Dropped { what, to, reason }
 }
+
+#[cfg(test)]
+#[path = "deliver_tests.rs"]
+mod tests;

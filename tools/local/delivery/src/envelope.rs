@@ -85,12 +85,25 @@ impl Event {
         }
     }
 
-    /// Whether AWS delivers events of this source at best effort only.
+    /// How AWS delivers events of this source to EventBridge.
     /// Source: EventBridge's list of event delivery levels.
-    pub(crate) fn is_best_effort(&self) -> bool {
-        matches!(self.text("source"), "aws.codedeploy" | "aws.ecr")
-            || self.text("detail-type") == "AWS API Call via CloudTrail"
+    pub(crate) fn level(&self) -> Level {
+        let source = matches!(self.text("source"), "aws.codedeploy" | "aws.ecr");
+        if source || self.text("detail-type").ends_with(" via CloudTrail") {
+            Level::BestEffort
+        } else {
+            Level::Durable
+        }
     }
+}
+
+/// How a service delivers its events to EventBridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// It may lose them.
+    BestEffort,
+    /// Each comes at least once.
+    Durable,
 }
 
 fn fill(envelope: &mut Map<String, Value>, name: &str, value: Value) {
@@ -188,7 +201,8 @@ mod tests {
             let value = json!({ "source": source, "detail-type": detail_type });
             Event::complete(value, &place(), "default", now())
                 .unwrap()
-                .is_best_effort()
+                .level()
+                == Level::BestEffort
         };
         assert!(source(
             "aws.codedeploy",

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     chance::Fate,
@@ -20,6 +21,9 @@ const OVERTAKING: u64 = 3;
 /// How long an event is held back at most, if too few others come.
 const HELD_BACK_MAX: Duration = Duration::from_secs(2);
 
+/// The lane of events that are held back.
+const HELD_BACK: &str = "events that are held back";
+
 /// The event bus that events of AWS services come to.
 pub(crate) const DEFAULT_BUS: &str = "default";
 
@@ -35,21 +39,30 @@ impl Shared {
 
     /// Delivers an event to the targets of the rules that match it, or holds it back first.
     pub(crate) async fn route(self: &Arc<Self>, event: Event) {
-        match self.fate(event.is_best_effort(), &event.subject()) {
+        match self.fate(event.level(), &event.subject()) {
             Fate::Lost => {}
             Fate::Straight => self.pass(&event).await,
             Fate::HeldBack => {
-                let shared = Arc::clone(self);
-                self.spawn(async move {
-                    let mut passed = shared.passed.subscribe();
-                    let overtaken = *passed.borrow() + OVERTAKING;
-                    let wait = passed.wait_for(|passed| *passed >= overtaken);
-                    // Whether the others came or the time was up is the same here.
-                    drop(tokio::time::timeout(HELD_BACK_MAX, wait).await);
-                    shared.pass(&event).await;
-                });
+                // If too many are held back already, this one is not.
+                match Arc::clone(&self.lane(HELD_BACK).waiting).try_acquire_owned() {
+                    Ok(permit) => self.hold_back(event, permit),
+                    Err(_) => self.pass(&event).await,
+                }
             }
         }
+    }
+
+    fn hold_back(self: &Arc<Self>, event: Event, permit: OwnedSemaphorePermit) {
+        let shared = Arc::clone(self);
+        self.spawn(async move {
+            let mut passed = shared.passed.subscribe();
+            let overtaken = *passed.borrow() + OVERTAKING;
+            let wait = passed.wait_for(|passed| *passed >= overtaken);
+            // Whether the others came or the time was up is the same here.
+            drop(tokio::time::timeout(HELD_BACK_MAX, wait).await);
+            shared.pass(&event).await;
+            drop(permit);
+        });
     }
 
     async fn pass(self: &Arc<Self>, event: &Event) {

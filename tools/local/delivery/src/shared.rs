@@ -17,6 +17,7 @@ use crate::{
     Deed, Notice, Options, Place, Subject, Unkind,
     calls::Calls,
     chance::{Chance, Copies, Fate},
+    envelope::Level,
     retry::Pauses,
     rules::Table,
 };
@@ -111,8 +112,8 @@ impl Shared {
     }
 
     /// Draws what happens to an event before any rule sees it.
-    pub(crate) fn fate(&self, best_effort: bool, what: &Subject) -> Fate {
-        let fate = lock(&self.chance).fate(best_effort);
+    pub(crate) fn fate(&self, level: Level, what: &Subject) -> Fate {
+        let fate = lock(&self.chance).fate(level);
         match fate {
             Fate::Straight => {}
             Fate::HeldBack => self.tell_deed(what, Deed::Shuffled),
