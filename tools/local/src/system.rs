@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     environment::Environment,
-    instance::Claim,
+    instance::{self, Claim, Record},
     ministack::{self, MiniStack, ROOT_SECRET},
     paths::Paths,
     people::{self, PEOPLE, Person},
@@ -96,6 +96,10 @@ impl System {
     /// With a sentence for people, and mostly a hint ([`Trouble::report`]).
     pub async fn start(options: Options) -> Result<Self, Trouble> {
         let Options { paths, screen, .. } = &options;
+        // Before the port, which then is in use by ourselves.
+        if let Some(Record { pid, endpoint, .. }) = instance::running(paths.state())? {
+            return Err(Trouble::AlreadyRunning { pid, endpoint });
+        }
         let listener = listen(options.port).await?;
         let address = listener
             .local_addr()

@@ -13,6 +13,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use crate::{
     sign::{SignError, Signer, sign},
@@ -22,8 +23,9 @@ use crate::{
 /// A body that streams through, in either direction.
 pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The IAM and STS protocols' versions, which every query names.
+/// The protocols' versions, which every query names.
 const IAM_VERSION: &str = "2010-05-08";
+const SNS_VERSION: &str = "2010-03-31";
 const STS_VERSION: &str = "2011-06-15";
 
 /// An account and a Region.
@@ -81,7 +83,7 @@ impl Emulator {
         &self.root_secret
     }
 
-    /// Asks IAM or STS (`service`) as the root of an account; gives the answer's XML.
+    /// Asks IAM, SNS or STS (`service`) as the root of an account; gives the answer's XML.
     ///
     /// # Errors
     /// When MiniStack does not answer or refuses.
@@ -95,16 +97,19 @@ impl Emulator {
     }
 
     /// The same as somebody else.
-    pub(crate) async fn query_as(
+    ///
+    /// # Errors
+    /// When MiniStack does not answer or refuses.
+    pub async fn query_as(
         &self,
         signer: &Signer,
         service: &str,
         parameters: &[(&str, &str)],
     ) -> Result<String, EmulatorError> {
-        let version = if service == "sts" {
-            STS_VERSION
-        } else {
-            IAM_VERSION
+        let version = match service {
+            "sts" => STS_VERSION,
+            "sns" => SNS_VERSION,
+            _ => IAM_VERSION,
         };
         let form: Vec<String> = parameters
             .iter()
@@ -132,7 +137,7 @@ impl Emulator {
         place: &Place,
         service: &str,
         path: &str,
-    ) -> Result<serde_json::Value, EmulatorError> {
+    ) -> Result<Value, EmulatorError> {
         let request = Request::builder()
             .method(Method::GET)
             .uri(path)
@@ -148,8 +153,49 @@ impl Emulator {
         serde_json::from_slice(&body).map_err(|error| EmulatorError::Protocol(error.into()))
     }
 
+    /// Calls an operation of a JSON protocol, named as `X-Amz-Target` names it
+    /// (`AmazonSQS.ReceiveMessage`), as whoever signs.
+    ///
+    /// # Errors
+    /// When nobody answers, or the answer is an error of AWS's or no JSON.
+    pub async fn json(
+        &self,
+        signer: &Signer,
+        service: &str,
+        target: &str,
+        input: &Value,
+    ) -> Result<Value, EmulatorError> {
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(input.to_string().into_bytes())
+            .map_err(|error| EmulatorError::Protocol(error.into()))?;
+        let (parts, body) = self.send(signer, service, request).await?;
+        if body.is_empty() && parts.status.is_success() {
+            return Ok(Value::Null);
+        }
+        let answer: Value =
+            serde_json::from_slice(&body).map_err(|error| EmulatorError::Protocol(error.into()))?;
+        if parts.status.is_success() {
+            return Ok(answer);
+        }
+        let field = |names: [&str; 2]| {
+            let found = names.iter().find_map(|name| answer.get(name)?.as_str());
+            found.map(str::to_owned)
+        };
+        let code = field(["__type", "code"]).unwrap_or_else(|| parts.status.to_string());
+        Err(EmulatorError::Refused {
+            // Some services put a namespace before the name.
+            code: code.rsplit('#').next().unwrap_or_default().to_owned(),
+            message: field(["message", "Message"]).unwrap_or_default(),
+        })
+    }
+
     /// Signs and sends a request and reads the whole answer, whatever its status.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// When the request cannot be sent or nobody answers.
+    pub async fn send(
         &self,
         signer: &Signer,
         service: &str,
@@ -181,7 +227,8 @@ impl Emulator {
     }
 
     /// The root of an account, in a Region.
-    pub(crate) fn root(&self, place: &Place) -> Signer {
+    #[must_use]
+    pub fn root(&self, place: &Place) -> Signer {
         Signer {
             access_key: place.account.clone(),
             secret: self.root_secret.clone(),

@@ -34,6 +34,7 @@ pub use crate::{
     emulator::{Emulator, EmulatorError, Place},
     function_url::plain_address,
     guard::IamGuard,
+    sign::Signer,
     xml::text as xml_text,
 };
 use crate::{function_url::FunctionUrls, identity::Identities, keys::Keys, server::Server};

@@ -13,11 +13,15 @@ use aws_smithy_runtime_api::client::identity::Identity;
 
 /// A key and where it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Signer {
-    pub(crate) access_key: String,
-    pub(crate) secret: String,
-    pub(crate) token: Option<String>,
-    pub(crate) region: String,
+pub struct Signer {
+    /// Its public part.
+    pub access_key: String,
+    /// Its secret part.
+    pub secret: String,
+    /// What belongs to a key that STS gave away.
+    pub token: Option<String>,
+    /// The Region that is called.
+    pub region: String,
 }
 
 /// A request that cannot be signed: a header or an address that is not text.

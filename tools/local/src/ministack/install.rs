@@ -2,7 +2,8 @@
 //! the Python change. `pip` uses whatever index this machine is configured for; the hashes decide.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Output,
 };
@@ -46,6 +47,7 @@ const OFFLINE: [&str; 6] = [
 /// # Errors
 /// When there is no suitable Python, no `venv`, no network for the first time, or pip fails.
 pub async fn install(paths: &Paths, step: &Step) -> Result<PathBuf, Trouble> {
+    let _turn = turn(paths).await?;
     let venv = paths.venv();
     let python = venv.join("bin/python");
     let stamp = venv.join("lastgood.stamp");
@@ -87,6 +89,21 @@ pub async fn install(paths: &Paths, step: &Step) -> Result<PathBuf, Trouble> {
     }
     fs::write(&stamp, wanted()).map_err(Trouble::file("write", &stamp))?;
     Ok(python)
+}
+
+/// One at a time: systems and tests share the environment. Given back when dropped.
+async fn turn(paths: &Paths) -> Result<File, Trouble> {
+    let path = paths.venv().with_extension("lock");
+    let taken = tokio::task::spawn_blocking(move || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = File::options().create(true).append(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    taken
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(Trouble::io("wait for another installation"))
 }
 
 /// What a finished environment was made from.

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    process,
     time::UNIX_EPOCH,
 };
 
@@ -36,7 +37,7 @@ pub(super) fn archive(folder: &Path, function: &str, binary: &Path) -> Result<Ar
     }
     fs::create_dir_all(folder).map_err(Trouble::file("make", folder))?;
     forget(folder, function);
-    let partial = folder.join(format!("{name}.partial"));
+    let partial = folder.join(format!("{name}.{}.partial", process::id()));
     write(&partial, binary).map_err(Trouble::file("write", &partial))?;
     // Whoever finds the final name finds it whole.
     fs::rename(&partial, &path).map_err(Trouble::file("write", &path))?;
