@@ -1,5 +1,6 @@
 //! Looks at all alarms twice a second and tells their state changes, as CloudWatch does through
-//! EventBridge. The first sight of an alarm tells nothing.
+//! EventBridge. The first look at an account and Region tells nothing; an alarm that appears later
+//! began with insufficient data, as all do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,13 +41,17 @@ struct Seen {
 }
 
 /// What alarms were seen, by place and ARN.
-type Sights = BTreeMap<(Place, String), Seen>;
+#[derive(Default)]
+struct Sights {
+    places: BTreeSet<Place>,
+    alarms: BTreeMap<(Place, String), Seen>,
+}
 
 /// Looks for as long as it runs.
 pub(crate) async fn watch(world: Arc<World>) {
     let mut interval = interval(world.pace.alarm_poll);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut sights = Sights::new();
+    let mut sights = Sights::default();
     loop {
         interval.tick().await;
         for place in world.places() {
@@ -119,6 +124,7 @@ pub(crate) async fn firing(
 }
 
 fn tell_changes(world: &World, place: &Place, alarms: &[Value], sights: &mut Sights) {
+    let known = !sights.places.insert(place.clone());
     let mut present = BTreeSet::new();
     for alarm in alarms {
         let arn = text(alarm, "AlarmArn").to_owned();
@@ -128,20 +134,22 @@ fn tell_changes(world: &World, place: &Place, alarms: &[Value], sights: &mut Sig
             text(alarm, "StateValue"),
             field(alarm, "StateUpdatedTimestamp"),
         );
-        let before = sights.get(&key);
-        if before.is_some_and(|seen| seen.value == value && seen.updated == *updated) {
+        let before = sights
+            .alarms
+            .get(&key)
+            .cloned()
+            .or_else(|| known.then(|| unchecked(alarm)));
+        let same = |seen: &Seen| seen.value == value && seen.updated == *updated;
+        if before.as_ref().is_some_and(same) {
             continue;
         }
-        let now = Timestamp::now();
         let seen = Seen {
-            state: state(alarm, now),
+            state: state(alarm, Timestamp::now()),
             value: value.to_owned(),
             updated: updated.clone(),
         };
-        if let Some(before) = sights
-            .insert(key, seen.clone())
-            .filter(|b| b.value != value)
-        {
+        sights.alarms.insert(key, seen.clone());
+        if let Some(before) = before.filter(|before| before.value != value) {
             let detail = json!({
                 "alarmName": text(alarm, "AlarmName"),
                 "state": seen.state,
@@ -151,7 +159,29 @@ fn tell_changes(world: &World, place: &Place, alarms: &[Value], sights: &mut Sig
             world.emit(place, STATE_CHANGE, &[&arn], detail);
         }
     }
-    sights.retain(|(at, arn), _| at != place || present.contains(arn));
+    sights
+        .alarms
+        .retain(|(at, arn), _| at != place || present.contains(arn));
+}
+
+/// How a new alarm begins.
+fn unchecked(alarm: &Value) -> Seen {
+    let configured = time(field(alarm, "AlarmConfigurationUpdatedTimestamp"));
+    let state = json!({
+        "value": "INSUFFICIENT_DATA",
+        "reason": "Unchecked: Initial alarm creation",
+        "timestamp": stamp(configured.unwrap_or_else(Timestamp::now)),
+    });
+    Seen {
+        state,
+        value: "INSUFFICIENT_DATA".to_owned(),
+        updated: Value::Null,
+    }
+}
+
+/// A time as alarm events write it.
+fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()
 }
 
 /// The `state` of an event. CloudWatch tells milliseconds; where the emulator tells only whole
@@ -168,10 +198,7 @@ fn state(alarm: &Value, now: Timestamp) -> Value {
     if !data.is_empty() {
         state.insert("reasonData".to_owned(), json!(data));
     }
-    state.insert(
-        "timestamp".to_owned(),
-        json!(at.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()),
-    );
+    state.insert("timestamp".to_owned(), json!(stamp(at)));
     let suppressed = text(alarm, "ActionsSuppressedBy");
     if !suppressed.is_empty() {
         state.insert("actionsSuppressedBy".to_owned(), json!(suppressed));

@@ -9,6 +9,7 @@ use crate::{
     api::{Api, Call, Options, Reply},
     codedeploy::CodeDeploy,
     ecs::Ecs,
+    envelope::Place,
     metrics,
     world::World,
 };
@@ -64,6 +65,14 @@ impl Fleet {
             Api::Ecs => self.ecs.handle(call).await,
             Api::CodeDeploy => self.codedeploy.handle(call).await,
         }
+    }
+
+    /// Has the alarms of an account and Region watched before anybody calls from there.
+    pub fn watch(&self, account: &str, region: &str) {
+        self.world.saw(&Place {
+            account: account.to_owned(),
+            region: region.to_owned(),
+        });
     }
 
     /// Stops everything that runs: watchers, control planes, tasks, instances and balancers.

@@ -62,6 +62,22 @@ impl Ecs {
         }
         Ok(json!({ "clusters": clusters, "failures": failures }))
     }
+
+    /// `ListClusters` of the caller's account and Region.
+    pub(super) async fn list_clusters(
+        &self,
+        caller: &Caller,
+        input: Input<'_>,
+    ) -> Result<Value, ApiError> {
+        self.world
+            .authorise(caller, "ecs:ListClusters", "*")
+            .await?;
+        let prefix = arn::cluster(&caller.place(), Some(""));
+        let state = self.state();
+        let arns = state.clusters.keys().filter(|arn| arn.starts_with(&prefix));
+        let arns: Vec<&str> = arns.map(String::as_str).collect();
+        super::paged("clusterArns", &arns, input, 100)
+    }
 }
 
 impl Cluster {

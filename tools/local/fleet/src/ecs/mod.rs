@@ -83,6 +83,7 @@ impl Ecs {
         let (caller, input) = (&call.caller, Input(&body));
         match call.operation.as_str() {
             "CreateCluster" => self.create_cluster(caller, input).await,
+            "ListClusters" => self.list_clusters(caller, input).await,
             "DescribeClusters" => self.describe_clusters(caller, input).await,
             "RegisterTaskDefinition" => self.register(caller, input).await,
             "DescribeTaskDefinition" => self.describe_definition(caller, input).await,

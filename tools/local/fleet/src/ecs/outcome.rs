@@ -8,8 +8,8 @@ use super::{
     events::{self, DeploymentEvent, ServiceAction},
     stage::Stage,
     state::{
-        HookRun, Rollback, Rollout, RolloutState, Service, ServiceDeployment, Stable, State,
-        Status, Traffic,
+        Controller, HookRun, Rollback, Rollout, RolloutState, Service, ServiceDeployment, Stable,
+        State, Status, Traffic,
     },
     worker::Step,
 };
@@ -262,11 +262,17 @@ impl State {
             .filter_map(|arn| self.deployments.get(arn)?.traffic.as_ref())
             .flat_map(|traffic| traffic.blue.iter().chain([&traffic.green]).cloned())
             .collect();
+        // CodeDeploy says itself when it needs a task set no longer.
+        let needed = |one: &Rollout| {
+            busy.contains(&one.id)
+                || (service.controller == Controller::CodeDeploy
+                    && one.state != RolloutState::Failed)
+        };
         let empty: Vec<String> = service
             .rollouts
             .iter()
             .skip(1)
-            .filter(|one| !self.has_tasks(&one.id) && !busy.contains(&one.id))
+            .filter(|one| !self.has_tasks(&one.id) && !needed(one))
             .map(|one| one.id.clone())
             .collect();
         let superseded = self

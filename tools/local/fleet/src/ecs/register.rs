@@ -44,7 +44,9 @@ impl Ecs {
         }
         let tags = input.tags()?;
         if !tags.is_empty() {
-            self.world.authorise(caller, "ecs:TagResource", &resource).await?;
+            self.world
+                .authorise(caller, "ecs:TagResource", &resource)
+                .await?;
         }
         let mut raw = input.0.clone();
         raw.remove("tags");

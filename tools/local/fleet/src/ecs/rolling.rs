@@ -154,6 +154,9 @@ impl ServiceDeployment {
             (AlarmWatch::Watching | AlarmWatch::Triggered(_), None) => 1,
             (AlarmWatch::Disabled | AlarmWatch::Ignored, None) => 0,
         };
+        if minutes == 0 {
+            return false;
+        }
         let end = Instant::now() + step.world.pace.minute * minutes;
         Instant::now() < *self.bake_until.get_or_insert(end)
     }

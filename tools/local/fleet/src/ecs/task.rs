@@ -25,7 +25,9 @@ impl Ecs {
         let place = caller.place();
         let cluster = arn::cluster(&place, input.text("cluster")?);
         // ECS confines ListTasks by the condition key ecs:cluster, whose value this is.
-        self.world.authorise(caller, "ecs:ListTasks", &cluster).await?;
+        self.world
+            .authorise(caller, "ecs:ListTasks", &cluster)
+            .await?;
         let service = input.text("serviceName")?;
         let service = service.map(|given| arn::service(&place, &cluster, given));
         let family = input

@@ -44,6 +44,18 @@ pub(super) enum Effect {
     },
 }
 
+/// Who makes the next move of a service.
+enum By {
+    /// CodeDeploy decides, by task sets.
+    TaskSets,
+    /// This deployment, which shifts traffic.
+    Shifting(String),
+    /// The rolling update, in a deployment or between them.
+    Rolling,
+    /// Nobody: what runs is kept.
+    Keeping,
+}
+
 /// One look at one service.
 pub(super) struct Step<'a> {
     pub(super) world: &'a World,
@@ -128,28 +140,34 @@ impl State {
     fn step(&mut self, step: &mut Step<'_>) {
         self.look_at_health(step);
         self.progress(step);
-        let Some(service) = self.services.get(step.service) else {
-            return;
-        };
-        let current = service.current.clone();
-        let shifting = current.filter(|arn| {
-            self.deployments
-                .get(arn)
-                .is_some_and(|deployment| deployment.traffic.is_some())
-        });
-        let (controller, rolling) = (
-            service.controller,
-            service.configuration.strategy == Strategy::Rolling,
-        );
-        match (controller, shifting) {
-            (Controller::CodeDeploy, _) => self.keep_task_sets(step),
-            (Controller::Ecs, Some(arn)) => self.shift(step, &arn),
-            (Controller::Ecs, None) if rolling => self.roll(step),
-            (Controller::Ecs, None) => self.keep(step),
+        match self.next_by(step) {
+            By::TaskSets => self.keep_task_sets(step),
+            By::Shifting(arn) => self.shift(step, &arn),
+            By::Rolling => self.roll(step),
+            By::Keeping => self.keep(step),
         }
         self.tidy(step);
         self.settle(step);
         self.forget_tasks(step);
+    }
+
+    /// Who makes the next move: the deployment in progress says so, else the configuration.
+    fn next_by(&self, step: &Step<'_>) -> By {
+        let Some(service) = self.services.get(step.service) else {
+            return By::Keeping;
+        };
+        let current = service
+            .current
+            .as_ref()
+            .and_then(|arn| self.deployments.get(arn));
+        let rolls = service.configuration.strategy == Strategy::Rolling;
+        match (service.controller, current) {
+            (Controller::CodeDeploy, _) => By::TaskSets,
+            (Controller::Ecs, Some(one)) if one.traffic.is_some() => By::Shifting(one.arn.clone()),
+            (Controller::Ecs, Some(_)) => By::Rolling,
+            (Controller::Ecs, None) if rolls => By::Rolling,
+            (Controller::Ecs, None) => By::Keeping,
+        }
     }
 
     /// Starts a deployment that was created, and ends one that has a reason to fail.

@@ -237,6 +237,7 @@ async fn alarm_changes_are_told_but_not_the_first_sight() {
     assert_eq!(detail["previousState"]["value"], "OK");
     assert_eq!(detail["state"]["value"], "ALARM");
     assert_eq!(detail["state"]["timestamp"], "2023-11-14T22:13:20.000+0000");
+    assert!(detail["state"].get("reasonData").is_none());
     let metric = &detail["configuration"]["metrics"][0]["metricStat"]["metric"];
     assert_eq!(metric["dimensions"], json!({ "LoadBalancer": "shop/web" }));
 }
@@ -259,4 +260,27 @@ async fn a_task_that_dies_later_is_replaced_and_fails_no_deployment() {
     let now = world.call("ListTasks", json!({ "cluster": CLUSTER })).await["taskArns"].clone();
     assert_ne!(listed, now);
     assert_eq!(world.deployment().await["status"], "SUCCESSFUL");
+}
+
+#[tokio::test]
+async fn an_alarm_that_appears_in_alarm_has_changed_since_it_was_made() {
+    let world = World::new().await;
+    tokio::time::sleep(Pace::test().alarm_poll * 5).await;
+    world.aws.set_alarm("new", "ALARM");
+    let end = Instant::now() + PATIENCE;
+    let told = || {
+        let events = world.events().into_iter();
+        events
+            .filter(|one| one["detail"]["alarmName"] == "new")
+            .collect::<Vec<_>>()
+    };
+    while told().is_empty() {
+        assert!(Instant::now() < end);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(
+        told()[0]["detail"]["previousState"]["value"],
+        "INSUFFICIENT_DATA"
+    );
+    assert_eq!(told()[0]["detail"]["state"]["value"], "ALARM");
 }

@@ -250,3 +250,38 @@ async fn too_many_unfinished_deployments_are_refused() {
     );
     world.ends("SUCCESSFUL").await;
 }
+
+#[tokio::test]
+async fn a_strategy_that_changes_meanwhile_counts_from_the_next_deployment() {
+    let world = World::new().await;
+    world.serve(json!({ "version": "1" }), 1, json!({})).await;
+    world.deploy(json!({ "version": "2" })).await;
+    let shifting = json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0 });
+    world
+        .update(json!({ "deploymentConfiguration": shifting }))
+        .await;
+    assert!(
+        world
+            .ends("SUCCESSFUL")
+            .await
+            .get("lifecycleStage")
+            .is_none()
+    );
+    world.deploy(json!({ "version": "3" })).await;
+    assert_eq!(world.ends("SUCCESSFUL").await["lifecycleStage"], "CLEAN_UP");
+    assert_eq!(
+        get(&world.tagged("local:url").await).await.1["version"],
+        "3"
+    );
+    world
+        .update(json!({ "deploymentConfiguration": { "strategy": "ROLLING" } }))
+        .await;
+    world.deploy(json!({ "version": "4" })).await;
+    world.ends("SUCCESSFUL").await;
+    assert_eq!(
+        get(&world.tagged("local:url").await).await.1["version"],
+        "4"
+    );
+    let clusters = world.call("ListClusters", json!({})).await;
+    assert_eq!(clusters["clusterArns"].as_array().unwrap().len(), 1);
+}
