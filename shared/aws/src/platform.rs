@@ -1,0 +1,96 @@
+//! The engine's [`Platform`] on AWS: each call goes to the part that knows the target.
+
+use domain::alarm::AlarmSeen;
+use domain::config::{Place, StageConfig, Target};
+use domain::entry::{Order, StopOrder};
+use domain::fact::{Answer, ArtefactFound, Progress, Running};
+use domain::{AlarmArn, Artefact, EntryId, Hint};
+use engine::{Platform, PlatformError};
+
+use crate::places::Places;
+use crate::{alarms, artefacts, codedeploy, ecs};
+
+/// ECS, CodeDeploy, S3, ECR and CloudWatch, in whatever account, Region and role a stage names.
+#[derive(Debug)]
+pub struct AwsPlatform {
+    places: Places,
+}
+
+impl AwsPlatform {
+    /// The platform as it is reached from home.
+    #[must_use]
+    pub fn new(places: Places) -> Self {
+        Self { places }
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+}
+
+impl Platform for AwsPlatform {
+    async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError> {
+        artefacts::examine(&self.places, hint).await
+    }
+
+    async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {
+        artefacts::obstacle(&self.places, artefact).await
+    }
+
+    async fn deploy(&self, order: &Order) -> Result<Answer, PlatformError> {
+        let clients = self.places.at(&order.place).await?;
+        match &order.target {
+            Target::Ecs { .. } => ecs::deploy(&clients, order).await,
+            Target::CodeDeploy { .. } | Target::CodeDeployEcs { .. } => {
+                codedeploy::deploy(&clients, order).await
+            }
+        }
+    }
+
+    async fn stop(&self, order: &StopOrder) -> Result<Answer, PlatformError> {
+        let clients = self.places.at(&order.place).await?;
+        match &order.target {
+            Target::Ecs { .. } => ecs::stop(&clients, order).await,
+            Target::CodeDeploy { .. } | Target::CodeDeployEcs { .. } => {
+                codedeploy::stop(&clients, order).await
+            }
+        }
+    }
+
+    async fn observe(
+        &self,
+        place: &Place,
+        target: &Target,
+        attempt: &EntryId,
+        _artefact: &Artefact,
+    ) -> Result<(Progress, Running), PlatformError> {
+        let clients = self.places.at(place).await?;
+        match target {
+            Target::Ecs { .. } => ecs::observe(&clients, target, attempt).await,
+            Target::CodeDeploy { .. } | Target::CodeDeployEcs { .. } => {
+                codedeploy::observe(&clients, target, attempt).await
+            }
+        }
+    }
+
+    async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
+        let clients = self.places.at(&stage.place).await?;
+        match &stage.target {
+            Target::Ecs { .. } | Target::CodeDeployEcs { .. } => {
+                ecs::find_running(&clients, &stage.target).await
+            }
+            Target::CodeDeploy { .. } => {
+                let home = self.places.home().await?;
+                codedeploy::find_running(&clients, &home, &stage.target).await
+            }
+        }
+    }
+
+    async fn alarms(
+        &self,
+        place: &Place,
+        alarms: &[AlarmArn],
+    ) -> Result<Vec<AlarmSeen>, PlatformError> {
+        alarms::seen(&self.places, place, alarms).await
+    }
+}
