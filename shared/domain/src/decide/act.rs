@@ -15,11 +15,7 @@ const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 pub(super) fn acted(draft: &mut Draft, acted: &Acted) -> Reason {
     let name = &acted.stage;
-    let active = draft
-        .pipeline
-        .stages
-        .get(name)
-        .and_then(|stage| stage.active.clone());
+    let active = draft.active(name).cloned();
     let Some(active) = active.filter(|active| active.attempt == acted.attempt) else {
         return not_current(draft, acted);
     };

@@ -22,11 +22,7 @@ pub(super) fn configure(draft: &mut Draft, config: &ServiceConfig, found: &[Foun
         .filter(|name| config.stage(name).is_none())
         .collect();
     for name in &removed {
-        let active = draft
-            .pipeline
-            .stages
-            .get(name)
-            .and_then(|stage| stage.active.as_ref());
+        let active = draft.active(name);
         if active.is_some() {
             return Reason::StageBusy {
                 stage: name.clone(),

@@ -22,7 +22,7 @@ use crate::chain::Sealed;
 use crate::entry::{Actor, ENTRY_FORMAT, Entry, What};
 use crate::fact::{Fact, RequestId};
 use crate::name::{EntryId, ReleaseNumber, StageName};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Active, Pipeline};
 use crate::reason::{Reason, Verdict};
 
 /// Most entries of one decision: a transaction has 100 items, and a commit is one of them.
@@ -145,6 +145,11 @@ impl Draft {
             Ok(()) => self.entries.push(sealed),
             Err(illegal) => self.broken = Some(illegal),
         }
+    }
+
+    /// The deployment that a stage does now.
+    fn active(&self, name: &StageName) -> Option<&Active> {
+        self.pipeline.stages.get(name)?.active.as_ref()
     }
 
     fn stage_names(&self) -> Vec<StageName> {

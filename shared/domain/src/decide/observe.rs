@@ -23,7 +23,10 @@ pub(super) fn observed(draft: &mut Draft, observed: &Observed) -> Reason {
     for seen in &observed.alarms {
         let _ = alarms::changed(draft, seen);
     }
-    let Some(active) = current(draft, name).filter(|active| active.attempt == observed.attempt)
+    let Some(active) = draft
+        .active(name)
+        .cloned()
+        .filter(|active| active.attempt == observed.attempt)
     else {
         return Reason::AttemptNotCurrent {
             attempt: observed.attempt.clone(),
@@ -35,7 +38,7 @@ pub(super) fn observed(draft: &mut Draft, observed: &Observed) -> Reason {
         }
         begin(draft, name, &active, &observed.progress);
     }
-    let Some(active) = current(draft, name) else {
+    let Some(active) = draft.active(name).cloned() else {
         return Reason::NothingNew;
     };
     let sight = Sight {
@@ -73,10 +76,6 @@ pub(super) struct Sight<'a> {
     pub(super) name: &'a StageName,
     pub(super) progress: &'a Progress,
     pub(super) running: &'a Running,
-}
-
-pub(super) fn current(draft: &Draft, name: &StageName) -> Option<Active> {
-    draft.pipeline.stages.get(name)?.active.clone()
 }
 
 pub(super) fn is_late(draft: &Draft, name: &StageName, since: Timestamp) -> bool {
@@ -142,7 +141,7 @@ fn unanswered_start(
 
 /// The platform refuses for good what was asked.
 pub(super) fn refused(draft: &mut Draft, name: &StageName, problem: String) {
-    let Some(active) = current(draft, name) else {
+    let Some(active) = draft.active(name).cloned() else {
         return;
     };
     if active.offer.purpose == Purpose::Rollback {

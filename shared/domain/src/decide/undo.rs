@@ -57,12 +57,7 @@ pub(super) fn roll_back(
 
 /// A bad deployment that stays: it runs on, and ends as failed.
 fn condemn(draft: &mut Draft, name: &StageName, call: Call, why: Reason) {
-    let Some(active) = draft
-        .pipeline
-        .stages
-        .get(name)
-        .and_then(|stage| stage.active.clone())
-    else {
+    let Some(active) = draft.active(name).cloned() else {
         return;
     };
     if active.condemned.is_some() {
@@ -94,12 +89,7 @@ fn condemn(draft: &mut Draft, name: &StageName, call: Call, why: Reason) {
 
 /// While the platform works it is stopped and told to undo; what has finished is deployed over.
 fn ask_for_undo(draft: &mut Draft, name: &StageName, cause: Cause, to: ReleaseNumber) {
-    let Some(active) = draft
-        .pipeline
-        .stages
-        .get(name)
-        .and_then(|stage| stage.active.as_ref())
-    else {
+    let Some(active) = draft.active(name) else {
         return;
     };
     match active.phase {
@@ -268,12 +258,7 @@ pub(super) fn freeze(draft: &mut Draft, name: &StageName, reason: String, why: R
 
 /// The rollback ended badly: nothing older is tried, nothing newer comes in, a person is called.
 pub(super) fn rollback_failed(draft: &mut Draft, name: &StageName, problem: String) {
-    let Some(active) = draft
-        .pipeline
-        .stages
-        .get(name)
-        .and_then(|stage| stage.active.as_ref())
-    else {
+    let Some(active) = draft.active(name) else {
         return;
     };
     let (deployment, release) = (active.offer.id.clone(), active.offer.release);
@@ -312,12 +297,7 @@ pub(super) fn rollback_failed(draft: &mut Draft, name: &StageName, problem: Stri
 
 /// Ends the active deployment as failed.
 pub(super) fn fail(draft: &mut Draft, name: &StageName, problem: String, why: Reason) {
-    let Some(active) = draft
-        .pipeline
-        .stages
-        .get(name)
-        .and_then(|stage| stage.active.as_ref())
-    else {
+    let Some(active) = draft.active(name) else {
         return;
     };
     let what = What::Failed {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::observe::{Sight, current, is_late, release_of, runs};
+use super::observe::{Sight, is_late, release_of, runs};
 use super::{Draft, undo};
 use crate::due::{ANSWER_WITHIN, TRIES_MAX, after};
 use crate::entry::{Purpose, What};
@@ -34,7 +34,7 @@ pub(super) fn adopt(draft: &mut Draft, name: &StageName, active: &Active, proble
 }
 
 pub(super) fn adopted_end(draft: &mut Draft, sight: &Sight<'_>) {
-    if current(draft, sight.name).is_some() {
+    if draft.active(sight.name).is_some() {
         let to = release_of(draft, sight.running);
         undo::rolled_back(draft, sight.name, to);
     }

@@ -1,6 +1,9 @@
 //! The rules, each pinned by tests that name it.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one variant among many"
+)]
 
 mod approving;
 mod freezing;
