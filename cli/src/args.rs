@@ -54,12 +54,13 @@ pub(crate) struct Shared {
     /// The AWS Region of the ledger
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) region: Option<String>,
-    /// What stdout carries
+    /// What stdout carries: table or json
     #[arg(
         long,
         short,
         global = true,
         value_enum,
+        hide_possible_values = true,
         value_name = "FORMAT",
         default_value = "table",
         env = "LASTGOOD_OUTPUT",
@@ -69,11 +70,12 @@ pub(crate) struct Shared {
     /// Only data and errors, no talk
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// When to colour
+    /// When to colour: auto, always or never
     #[arg(
         long,
         global = true,
         value_enum,
+        hide_possible_values = true,
         value_name = "WHEN",
         default_value = "auto"
     )]

@@ -145,3 +145,88 @@ pub(crate) fn told(end: &End, times: &Times) -> String {
         words::what(&end.entry.what, times)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Story, production, web};
+
+    async fn followed(release: u64, until: &str) -> (Exit, Vec<String>) {
+        let story = Story::told().await;
+        let (service, until) = (web(), until.parse().unwrap());
+        let goal = Goal {
+            service: &service,
+            release: ReleaseNumber(release),
+            until: &until,
+        };
+        let mut told = Vec::new();
+        let end = goal
+            .reached(&story.ledger, 1, |entry| {
+                told.push(words::what(&entry.what, &story.times()))
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            told.last(),
+            Some(&words::what(&end.entry.what, &story.times()))
+        );
+        (end.exit, told)
+    }
+
+    #[tokio::test]
+    async fn a_release_is_followed_to_its_end() {
+        assert_eq!(followed(1, "dev").await.0, Exit::Done);
+        assert_eq!(followed(3, "dev").await.0, Exit::Done);
+        // Who waits for production is told at once that a person is needed first.
+        let (exit, told) = followed(3, "production").await;
+        assert_eq!(exit, Exit::Waits);
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn how_a_release_can_end() {
+        let service = web();
+        let (dev, production) = ("dev".parse().unwrap(), production());
+        let release = ReleaseNumber(2);
+        let goal = Goal {
+            service: &service,
+            release,
+            until: &production,
+        };
+        let deployment: domain::EntryId = "web/9".parse().unwrap();
+        let (stage, to, firing) = (production.clone(), Some(ReleaseNumber(1)), Vec::new());
+        let what = What::RolledBack {
+            stage,
+            deployment: deployment.clone(),
+            release,
+            to,
+            firing,
+        };
+        assert_eq!(goal.ends(&what), Some(Exit::RolledBack));
+        let dropped = |end| {
+            let (stage, deployment) = (production.clone(), deployment.clone());
+            goal.ends(&What::Dropped {
+                stage,
+                deployment,
+                release,
+                end,
+            })
+        };
+        assert_eq!(
+            dropped(Drop::Superseded {
+                by: ReleaseNumber(3)
+            }),
+            Some(Exit::Superseded)
+        );
+        assert_eq!(dropped(Drop::Expired), Some(Exit::Failed));
+        let good = |stage| {
+            goal.ends(&What::Succeeded {
+                stage,
+                deployment: deployment.clone(),
+                release,
+            })
+        };
+        assert_eq!(good(dev), None);
+        assert_eq!(good(production.clone()), Some(Exit::Done));
+    }
+}

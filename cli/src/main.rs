@@ -19,6 +19,8 @@ mod screen;
 mod session;
 mod sign;
 mod table;
+#[cfg(test)]
+mod testing;
 mod times;
 mod verb;
 mod words;

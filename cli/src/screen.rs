@@ -242,7 +242,11 @@ pub(crate) fn failure_text(failure: &Failure, paint: Paint) -> String {
     let mut text = format!("{}: {}", paint.red("error"), paint.bold(&failure.message));
     for evidence in &failure.evidence {
         for line in evidence.split('\n') {
-            text.push_str(format!("\n  {line}").trim_end());
+            text.push('\n');
+            if !line.is_empty() {
+                text.push_str("  ");
+                text.push_str(line);
+            }
         }
     }
     if let Some(hint) = &failure.hint {

@@ -383,7 +383,7 @@ pub(crate) fn waiting_on(on: &WaitingOn, times: &Times) -> String {
             };
             format!(
                 "for {people} to approve it (expires {})",
-                times.ago(*expires_at)
+                times.at(*expires_at)
             )
         }
         WaitingOn::Freeze { by, reason, until } => {
@@ -404,7 +404,7 @@ pub(crate) fn waiting_on(on: &WaitingOn, times: &Times) -> String {
         WaitingOn::Target { by, again_at } => {
             format!(
                 "for {by}, which is not ours, to leave the target (tried again {})",
-                times.ago(*again_at)
+                times.at(*again_at)
             )
         }
     }

@@ -113,3 +113,71 @@ pub(crate) fn sentences(views: &[EntryView], times: &Times, look: Look) -> Strin
     }
     table::text(&table)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{LOOK, Story, production, web};
+
+    fn history(stage: Option<StageName>, limit: usize) -> History {
+        History {
+            service: web(),
+            stage,
+            limit,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_history_reads_as_sentences() {
+        let story = Story::told().await;
+        let report = history(None, 100)
+            .told(&story.ledger, &story.times(), LOOK)
+            .await
+            .unwrap();
+        insta::assert_snapshot!(report.text);
+    }
+
+    #[tokio::test]
+    async fn scripts_get_the_entry_with_its_sentence() {
+        let story = Story::told().await;
+        let report = history(Some(production()), 2)
+            .told(&story.ledger, &story.times(), LOOK)
+            .await
+            .unwrap();
+        insta::assert_json_snapshot!(report.data);
+    }
+
+    #[tokio::test]
+    async fn a_limit_takes_the_newest_of_the_stage() {
+        let story = Story::told().await;
+        let all = story.pipeline().await.seq;
+        let report = history(None, 3)
+            .told(&story.ledger, &story.times(), LOOK)
+            .await
+            .unwrap();
+        let seqs: Vec<u64> = report
+            .data
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|view| view["entry"]["seq"].as_u64().unwrap())
+            .collect();
+        assert_eq!(seqs, [all, all - 1, all - 2]);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_none_is_said() {
+        let story = Story::begin().await;
+        let wrong = History {
+            service: "wbe".parse().unwrap(),
+            stage: None,
+            limit: 3,
+        };
+        let failure = wrong
+            .told(&story.ledger, &story.times(), LOOK)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.message, "there is no service wbe");
+        assert_eq!(failure.exit, crate::failure::Exit::Usage);
+    }
+}

@@ -28,6 +28,10 @@ use crate::session::Session;
 use crate::verb::freeze::duration;
 use crate::words;
 
+/// The metadata key under which an upload states its own checksum, in hex: S3 keeps it even where a
+/// copy loses the checksum.
+const CLAIMED_SHA256: &str = "sha256";
+
 /// Upload an artefact, and wait until it is a release
 #[derive(Debug, Args)]
 #[command(
@@ -279,6 +283,7 @@ async fn upload(
         .checksum_algorithm(ChecksumAlgorithm::Sha256)
         .checksum_sha256(checksum)
         .body(ByteStream::from(package.bytes.clone()));
+    put = put.metadata(CLAIMED_SHA256, hex::encode(package.sha256));
     for (name, value) in build::metadata(build) {
         put = put.metadata(name, value);
     }

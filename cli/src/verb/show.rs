@@ -179,3 +179,43 @@ fn stand(stage: &Stage, number: ReleaseNumber) -> &'static str {
         "not there"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{LOOK, Story, web};
+
+    #[tokio::test]
+    async fn a_release_with_its_way() {
+        let story = Story::told().await;
+        let mut texts = Vec::new();
+        for number in 1..=3 {
+            let show = Show {
+                service: web(),
+                release: ReleaseNumber(number),
+            };
+            texts.push(
+                show.told(&story.ledger, &story.times(), LOOK)
+                    .await
+                    .unwrap()
+                    .text,
+            );
+        }
+        insta::assert_snapshot!(texts.join("\n\n=====\n\n"));
+    }
+
+    #[tokio::test]
+    async fn a_release_that_is_none_is_said() {
+        let story = Story::told().await;
+        let show = Show {
+            service: web(),
+            release: ReleaseNumber(9),
+        };
+        let failure = show
+            .told(&story.ledger, &story.times(), LOOK)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.message, "web has no release 9");
+        assert_eq!(failure.hint.as_deref(), Some("its newest is 3"));
+    }
+}

@@ -82,7 +82,11 @@ fn all(pipelines: &[Pipeline], times: &Times, look: Look) -> Report {
     if views.is_empty() {
         return Report::new(&views, "").next("no service is configured: lastgood apply FILE");
     }
-    let stages = columns(&views);
+    let stages = columns(
+        views
+            .iter()
+            .map(|view| view.stages.iter().map(|s| &s.stage).collect()),
+    );
     let heads: Vec<String> = stages
         .iter()
         .map(|stage| stage.as_str().to_uppercase())
@@ -116,20 +120,90 @@ fn service_cell(view: &ServiceView, times: &Times) -> String {
 }
 
 /// The stages of all services, each service's in its own order.
-fn columns(views: &[ServiceView]) -> Vec<&StageName> {
+fn columns<'a>(services: impl Iterator<Item = Vec<&'a StageName>>) -> Vec<&'a StageName> {
     let mut columns: Vec<&StageName> = Vec::new();
-    for view in views {
+    for stages in services {
         // A stage that is new goes behind the one it follows.
         let mut at = 0;
-        for stage in &view.stages {
-            match columns.iter().position(|column| **column == stage.stage) {
+        for stage in stages {
+            match columns.iter().position(|column| *column == stage) {
                 Some(there) => at = there + 1,
                 None => {
-                    columns.insert(at, &stage.stage);
+                    columns.insert(at, stage);
                     at += 1;
                 }
             }
         }
     }
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ReleaseNumber;
+    use domain::fact::Request;
+
+    use super::*;
+    use crate::testing::{LOOK, Story, production};
+
+    async fn shown(story: &Story) -> String {
+        let pipeline = story.pipeline().await;
+        let (one, all) = (
+            one(&pipeline, &story.times(), LOOK).unwrap(),
+            all(&[pipeline], &story.times(), LOOK),
+        );
+        assert_eq!(one.next, all.next);
+        format!("{}\n\n{}\n\n{}", one.text, all.text, one.next.join("\n"))
+    }
+
+    #[tokio::test]
+    async fn a_service_nothing_was_deployed_of() {
+        insta::assert_snapshot!(shown(&Story::begin().await).await);
+    }
+
+    #[tokio::test]
+    async fn a_release_waits_for_a_person_over_a_good_one() {
+        insta::assert_snapshot!(shown(&Story::told().await).await);
+    }
+
+    #[tokio::test]
+    async fn what_scripts_read() {
+        let story = Story::told().await;
+        let report = one(&story.pipeline().await, &story.times(), LOOK).unwrap();
+        insta::assert_json_snapshot!(report.data);
+    }
+
+    #[tokio::test]
+    async fn a_rollback_by_a_person_under_a_freeze() {
+        let story = Story::told().await;
+        let approve = Request::Approve {
+            stage: production(),
+            release: ReleaseNumber(3),
+            reason: None,
+        };
+        story.ask("bob", approve).await;
+        story.begins("production").await;
+        let rollback = Request::Rollback {
+            stage: production(),
+            to: None,
+            reason: "it is slow".into(),
+        };
+        story.ask("bob", rollback).await;
+        insta::assert_snapshot!(shown(&story).await);
+    }
+
+    #[test]
+    fn columns_keep_each_services_order() {
+        let view = |stages: &[&str]| -> Vec<StageName> {
+            stages.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        let services = [
+            view(&["dev", "production"]),
+            view(&["dev", "test", "production"]),
+            view(&["demo"]),
+        ];
+        let names = columns(services.iter().map(|stages| stages.iter().collect()));
+        let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["demo", "dev", "test", "production"]);
+    }
 }

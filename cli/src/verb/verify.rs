@@ -177,3 +177,93 @@ fn collect(folded: &Value, snapshot: &Value, path: &str, paths: &mut Vec<String>
         paths.push(path.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Said, Story, web};
+
+    async fn told(said: &Said) -> (Exit, String) {
+        let report = verified(said, &[web()]).await.unwrap();
+        (report.exit, report.text)
+    }
+
+    #[tokio::test]
+    async fn a_true_ledger_is_sound() {
+        let story = Story::told().await;
+        let report = verified(&story.ledger, &[web()]).await.unwrap();
+        let (seq, head) = (story.pipeline().await.seq, story.pipeline().await.head);
+        assert_eq!(report.exit, Exit::Done);
+        assert_eq!(
+            report.text,
+            format!("web: {seq} entries, sound; head {head}")
+        );
+        assert_eq!(
+            told(&Said::by(&story).await).await,
+            (Exit::Done, report.text)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_altered_entry_is_found_at_the_one_that_follows() {
+        let mut said = Said::by(&Story::told().await).await;
+        let altered = &mut said.entries[6];
+        assert!(altered.stored.contains("2026-11-23T12:"));
+        altered.stored = altered
+            .stored
+            .replacen("2026-11-23T12:", "2026-11-23T13:", 1);
+        let (exit, text) = told(&said).await;
+        assert_eq!(exit, Exit::Failed);
+        assert_eq!(
+            text,
+            "web: NOT SOUND: entry 8 does not follow entry 7: one of them was changed"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_entry_is_found() {
+        let mut said = Said::by(&Story::told().await).await;
+        said.entries.remove(9);
+        let (exit, text) = told(&said).await;
+        assert_eq!(
+            (exit, &*text),
+            (
+                Exit::Failed,
+                "web: NOT SOUND: entry 10 is missing: 11 stands in its place"
+            )
+        );
+        let mut said = Said::by(&Story::told().await).await;
+        let last = said.entries.pop().unwrap().entry.seq;
+        assert_eq!(
+            told(&said).await.1,
+            format!("web: NOT SOUND: entry {last} is missing")
+        );
+    }
+
+    #[tokio::test]
+    async fn an_altered_snapshot_is_found() {
+        let mut said = Said::by(&Story::told().await).await;
+        let production = said
+            .pipeline
+            .stages
+            .get_mut(&crate::testing::production())
+            .unwrap();
+        production.quarantined.clear();
+        let (exit, text) = told(&said).await;
+        assert_eq!(exit, Exit::Failed);
+        assert_eq!(
+            text,
+            "web: NOT SOUND: the snapshot is not what its entries give, at /stages/production/quarantined"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_last_entry_cannot_be_altered_either() {
+        let mut said = Said::by(&Story::told().await).await;
+        let last = said.entries.last_mut().unwrap();
+        last.stored = last.stored.replacen("2026-11-23T12:", "2026-11-23T11:", 1);
+        let (exit, text) = told(&said).await;
+        assert_eq!(exit, Exit::Failed);
+        assert!(text.contains("/head"), "{text}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The binary as people and scripts meet it: what it prints, sends and ends with.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests panic where a test would"
+)]
+
+mod request;
+mod support;
+mod usage;
