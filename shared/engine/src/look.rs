@@ -3,7 +3,7 @@
 
 use domain::commit::Watcher;
 use domain::config::ServiceConfig;
-use domain::fact::{Found, Observed};
+use domain::fact::{Found, Observed, Progress, Running};
 use domain::hint::Subject;
 use domain::name::UNCLAIMED;
 use domain::pipeline::{How, Phase, Pipeline};
@@ -136,7 +136,8 @@ async fn deployment(
     Ok(facts)
 }
 
-/// Everything about a service that is overdue: each active deployment, and the passing of time.
+/// Everything about a service that is overdue: each active deployment, and the passing of time. A
+/// stage that cannot be looked at now keeps no other waiting; it is due again in a minute.
 async fn due(
     ledger: &impl Ledger,
     platform: &impl Platform,
@@ -145,8 +146,11 @@ async fn due(
     let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
     let mut facts = Vec::new();
     for stage in pipeline.stages.keys() {
-        if let Some(fact) = observe(platform, &pipeline, stage).await? {
-            facts.push((service.clone(), fact));
+        match observe(platform, &pipeline, stage).await {
+            Ok(fact) => facts.extend(fact.map(|fact| (service.clone(), fact))),
+            Err(error) => {
+                tracing::error!(%service, %stage, %error, "the stage cannot be looked at")
+            }
         }
     }
     facts.push((service.clone(), Fact::TimePassed));
