@@ -1,4 +1,4 @@
-//! Calls about applications, their revisions, and deployment configurations.
+//! Calls about applications and deployment configurations.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,13 +7,12 @@ use super::{
     CodeDeploy,
     config::{Config, NewConfig, Platform},
     events::application_arn,
-    group::{Application, Registered},
-    revision::Revision,
+    group::Application,
     wire::{Tag, application_name, compact, page, parse, required},
 };
 use crate::{
     api::{ApiError, Call},
-    envelope::{Place, epoch},
+    envelope::Place,
 };
 
 #[derive(Deserialize)]
@@ -36,14 +35,6 @@ struct Named {
 struct NamedMany {
     #[serde(default)]
     application_names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfRevision {
-    application_name: Option<String>,
-    revision: Option<Value>,
-    description: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,60 +114,6 @@ impl CodeDeploy {
         let names = here.map(|(_, name)| name.clone()).collect();
         let (names, next) = page(names, input.next_token.as_deref())?;
         Ok(compact(json!({ "applications": names, "nextToken": next })))
-    }
-
-    pub(super) async fn register_revision(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: OfRevision = parse(&call.body)?;
-        let name = application_name(input.application_name)?;
-        let place = call.caller.place();
-        let arn = application_arn(&place, &name);
-        self.allow(&call.caller, "RegisterApplicationRevision", &arn)
-            .await?;
-        let revision = Revision::parse(input.revision)?;
-        self.state()
-            .application_mut(&place, &name)?
-            .register(&revision, input.description);
-        Ok(json!({}))
-    }
-
-    pub(super) async fn get_revision(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: OfRevision = parse(&call.body)?;
-        let name = application_name(input.application_name)?;
-        let place = call.caller.place();
-        let arn = application_arn(&place, &name);
-        self.allow(&call.caller, "GetApplicationRevision", &arn)
-            .await?;
-        let revision = Revision::parse(input.revision)?;
-        let state = self.state();
-        let application = state.application(&place, &name)?;
-        let known = application
-            .revisions
-            .iter()
-            .find(|known| known.revision == revision);
-        let Registered {
-            description,
-            registered,
-            ..
-        } = known.ok_or_else(|| {
-            let message = "The specified revision could not be found";
-            ApiError::client("RevisionDoesNotExistException", message)
-        })?;
-        let users = application.groups.values().filter(|group| {
-            group
-                .last_successful
-                .as_ref()
-                .is_some_and(|last| last.revision == revision)
-        });
-        let users: Vec<_> = users.map(|group| group.name.clone()).collect();
-        Ok(json!({
-            "applicationName": name,
-            "revision": revision.to_json(),
-            "revisionInfo": compact(json!({
-                "description": description,
-                "deploymentGroups": users,
-                "registerTime": epoch(*registered),
-            })),
-        }))
     }
 
     pub(super) async fn create_config(&self, call: &Call) -> Result<Value, ApiError> {

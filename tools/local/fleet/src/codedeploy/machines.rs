@@ -1,7 +1,6 @@
-//! Calls about instances: our own stand-in for EC2, and on-premises instances as CodeDeploy knows
-//! them. Registering an on-premises instance makes the machine, with an agent on it.
+//! Calls about instances in EC2's place, which are ours, and what all kinds of instances share.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,9 +8,8 @@ use serde_json::{Value, json};
 use super::{
     CodeDeploy,
     instance::{Machine, MachineKind},
-    state::{Known, State},
-    tags::set_tags,
-    wire::{Tag, TagFilter, compact, page, parse, required},
+    state::{Known, Principal},
+    wire::{Tag, now, parse},
 };
 use crate::{
     api::{ApiError, Call},
@@ -34,31 +32,6 @@ struct Terminate {
     instance_ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OnPremises {
-    instance_name: Option<String>,
-    iam_session_arn: Option<String>,
-    iam_user_arn: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Tagging {
-    #[serde(default)]
-    instance_names: Vec<String>,
-    #[serde(default)]
-    tags: Vec<Tag>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listing {
-    #[serde(default)]
-    tag_filters: Vec<TagFilter>,
-    next_token: Option<String>,
-}
-
 impl CodeDeploy {
     /// `LocalLaunchInstances {tags: [{Key, Value}], count}` → `{instanceIds}`. Asks for
     /// `ec2:RunInstances`.
@@ -77,7 +50,13 @@ impl CodeDeploy {
         let mut ids = Vec::new();
         for _ in 0..count {
             let id = Machine::new_ec2_id();
-            self.add_machine(&place, MachineKind::Ec2, id.clone(), input.tags.clone())?;
+            self.add_machine(
+                &place,
+                MachineKind::Ec2,
+                id.clone(),
+                input.tags.clone(),
+                None,
+            )?;
             ids.push(id);
         }
         Ok(json!({ "instanceIds": ids }))
@@ -138,92 +117,14 @@ impl CodeDeploy {
         Ok(json!({ "instances": told }))
     }
 
-    pub(super) async fn register_on_premises(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: OnPremises = parse(&call.body)?;
-        let name = instance_name(input.instance_name)?;
-        let place = call.caller.place();
-        let arn = instance_arn(&place, &name);
-        self.allow(&call.caller, "RegisterOnPremisesInstance", &arn)
-            .await?;
-        match (input.iam_session_arn, input.iam_user_arn) {
-            (Some(_), None) | (None, Some(_)) => {}
-            (None, None) => {
-                let message = "Either an IAM user ARN or an IAM session ARN is required";
-                return Err(ApiError::client("IamArnRequiredException", message));
-            }
-            (Some(_), Some(_)) => {
-                let message = "Only one of IAM user ARN and IAM session ARN can be given";
-                return Err(ApiError::client(
-                    "MultipleIamArnsProvidedException",
-                    message,
-                ));
-            }
-        }
-        self.add_machine(&place, MachineKind::OnPremises, name, Vec::new())?;
-        Ok(json!({}))
-    }
-
-    pub(super) async fn deregister_on_premises(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: OnPremises = parse(&call.body)?;
-        let name = instance_name(input.instance_name)?;
-        let place = call.caller.place();
-        let arn = instance_arn(&place, &name);
-        self.allow(&call.caller, "DeregisterOnPremisesInstance", &arn)
-            .await?;
-        // As on AWS it is no error to deregister what is not registered.
-        if let Some(machine) = self.take_machine(&place, MachineKind::OnPremises, &name) {
-            self.retire(&machine).await;
-        }
-        Ok(json!({}))
-    }
-
-    pub(super) async fn add_tags_on_premises(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: Tagging = parse(&call.body)?;
-        let place = call.caller.place();
-        for name in &input.instance_names {
-            let arn = instance_arn(&place, name);
-            self.allow(&call.caller, "AddTagsToOnPremisesInstances", &arn)
-                .await?;
-        }
-        let mut state = self.state();
-        for name in &input.instance_names {
-            on_premises(&mut state, &place, name).map(|known| {
-                set_tags(&mut known.tags, input.tags.clone());
-            })?;
-        }
-        Ok(json!({}))
-    }
-
-    pub(super) async fn list_on_premises(&self, call: &Call) -> Result<Value, ApiError> {
-        let input: Listing = parse(&call.body)?;
-        self.allow(&call.caller, "ListOnPremisesInstances", "*")
-            .await?;
-        let place = call.caller.place();
-        let state = self.state();
-        let names = state
-            .machines
-            .iter()
-            .filter(|((at, _), known)| {
-                let wanted = input
-                    .tag_filters
-                    .iter()
-                    .all(|filter| filter.matches(&known.tags));
-                *at == place && known.machine.kind == MachineKind::OnPremises && wanted
-            })
-            .map(|((_, name), _)| name.clone())
-            .collect();
-        let (names, next) = page(names, input.next_token.as_deref())?;
-        Ok(compact(
-            json!({ "instanceNames": names, "nextToken": next }),
-        ))
-    }
-
-    fn add_machine(
+    /// Makes a machine.
+    pub(super) fn add_machine(
         &self,
         place: &Place,
         kind: MachineKind,
         id: String,
         tags: Vec<Tag>,
+        principal: Option<Principal>,
     ) -> Result<(), ApiError> {
         let mut state = self.state();
         let key = (place.clone(), id.clone());
@@ -236,19 +137,24 @@ impl CodeDeploy {
         }
         let machine = Machine::new(place, kind, id)
             .map_err(|error| ApiError::server(format!("an instance could not start: {error}")))?;
-        let standing = std::collections::BTreeMap::new();
-        state.machines.insert(
-            key,
-            Known {
-                machine: Arc::new(machine),
-                tags,
-                standing,
-            },
-        );
+        let known = Known {
+            machine: Arc::new(machine),
+            tags,
+            standing: BTreeMap::new(),
+            principal,
+            since: now(),
+        };
+        state.machines.insert(key, known);
         Ok(())
     }
 
-    fn take_machine(&self, place: &Place, kind: MachineKind, id: &str) -> Option<Arc<Machine>> {
+    /// Forgets a machine, which goes on running until it is retired.
+    pub(super) fn take_machine(
+        &self,
+        place: &Place,
+        kind: MachineKind,
+        id: &str,
+    ) -> Option<Arc<Machine>> {
         let mut state = self.state();
         let key = (place.clone(), id.to_owned());
         let known = state
@@ -261,7 +167,7 @@ impl CodeDeploy {
     }
 
     /// Takes an instance out of every load balancer and stops it.
-    async fn retire(&self, machine: &Machine) {
+    pub(super) async fn retire(&self, machine: &Machine) {
         let balancers: Vec<_> = {
             let state = self.state();
             let groups = state
@@ -285,33 +191,7 @@ impl CodeDeploy {
     }
 }
 
-fn instance_name(name: Option<String>) -> Result<String, ApiError> {
-    required(name, "InstanceNameRequiredException", "Instance name")
-}
-
-/// The ARN that permissions on an on-premises instance name.
-fn instance_arn(place: &Place, name: &str) -> String {
-    format!(
-        "arn:aws:codedeploy:{}:{}:instance:{name}",
-        place.region, place.account
-    )
-}
-
 fn no_instance(id: &str) -> ApiError {
     let message = format!("The instance {id} could not be found");
     ApiError::client("InstanceDoesNotExistException", message)
-}
-
-fn on_premises<'a>(
-    state: &'a mut State,
-    place: &Place,
-    name: &str,
-) -> Result<&'a mut Known, ApiError> {
-    let known = state.machines.get_mut(&(place.clone(), name.to_owned()));
-    known
-        .filter(|known| known.machine.kind == MachineKind::OnPremises)
-        .ok_or_else(|| {
-            let message = format!("The on-premises instance {name} is not registered");
-            ApiError::client("InstanceNotRegisteredException", message)
-        })
 }

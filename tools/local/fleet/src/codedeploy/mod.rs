@@ -2,9 +2,14 @@
 //! and what it controls: instances on which the bundles' own scripts really run, and ECS services
 //! between whose task sets it moves traffic. Signatures are checked elsewhere.
 //!
+//! A bundle's `app.json` says what its server does ([`crate::plane::App`]); its scripts find the
+//! agent's variables and `PORT`, where that server listens on loopback. An instance's file system
+//! is a folder of its own.
+//!
 //! A call lands in [`CodeDeploy::handle`]; `CreateDeployment` starts a task that carries the
 //! deployment out (`deploy`, or `blue_green` on ECS) and enters what happens (`progress`). Two
-//! operations are ours, in EC2's place: `LocalLaunchInstances` and `LocalTerminateInstances`.
+//! operations are ours, in EC2's place: `LocalLaunchInstances` and `LocalTerminateInstances`; a
+//! third, `LocalDescribeInstances`, tells where instances serve.
 
 mod agent;
 mod applications;
@@ -23,8 +28,10 @@ mod groups;
 mod hooks;
 mod instance;
 mod machines;
+mod on_premises;
 mod progress;
 mod revision;
+mod revisions;
 mod rollback;
 mod rollout;
 mod settings;
@@ -77,10 +84,13 @@ impl CodeDeploy {
     async fn answer(&self, call: &Call) -> Result<Value, ApiError> {
         match call.operation.as_str() {
             "AddTagsToOnPremisesInstances" => self.add_tags_on_premises(call).await,
+            "BatchGetApplicationRevisions" => self.batch_get_revisions(call).await,
             "BatchGetApplications" => self.batch_get_applications(call).await,
             "BatchGetDeploymentGroups" => self.batch_get_groups(call).await,
+            "BatchGetDeploymentInstances" => self.batch_get_instances(call).await,
             "BatchGetDeploymentTargets" => self.batch_get_targets(call).await,
             "BatchGetDeployments" => self.batch_get_deployments(call).await,
+            "BatchGetOnPremisesInstances" => self.batch_get_on_premises(call).await,
             "ContinueDeployment" => self.continue_deployment(call).await,
             "CreateApplication" => self.create_application(call).await,
             "CreateDeployment" => self.create_deployment(call).await,
@@ -93,7 +103,10 @@ impl CodeDeploy {
             "GetDeployment" => self.get_deployment(call).await,
             "GetDeploymentConfig" => self.get_config(call).await,
             "GetDeploymentGroup" => self.get_group(call).await,
+            "GetDeploymentInstance" => self.get_instance(call).await,
             "GetDeploymentTarget" => self.get_target(call).await,
+            "GetOnPremisesInstance" => self.get_on_premises(call).await,
+            "ListApplicationRevisions" => self.list_revisions(call).await,
             "ListApplications" => self.list_applications(call).await,
             "ListDeploymentConfigs" => self.list_configs(call).await,
             "ListDeploymentGroups" => self.list_groups(call).await,
@@ -108,6 +121,7 @@ impl CodeDeploy {
             "PutLifecycleEventHookExecutionStatus" => self.put_hook_status(call).await,
             "RegisterApplicationRevision" => self.register_revision(call).await,
             "RegisterOnPremisesInstance" => self.register_on_premises(call).await,
+            "RemoveTagsFromOnPremisesInstances" => self.remove_tags_on_premises(call).await,
             "StopDeployment" => self.stop_deployment(call).await,
             "TagResource" => self.tag_resource(call).await,
             "UntagResource" => self.untag_resource(call).await,

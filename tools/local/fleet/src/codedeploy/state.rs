@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
+
 use super::{
     config::Config,
     deployment::{Deployment, Order},
@@ -34,6 +36,19 @@ pub(super) struct Known {
     pub(super) tags: Vec<Tag>,
     /// How it stands in the deployment groups it belongs to, by their ids.
     pub(super) standing: BTreeMap<String, Standing>,
+    /// As whom its agent calls; only known of on-premises instances.
+    pub(super) principal: Option<Principal>,
+    /// Since when it is there.
+    pub(super) since: Timestamp,
+}
+
+/// As whom the agent of an on-premises instance calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// The ARN of a session.
+    Session(String),
+    /// The ARN of a user.
+    User(String),
 }
 
 /// How an instance stands in a deployment group.

@@ -131,6 +131,17 @@ impl Target {
         }
     }
 
+    /// The target as the older calls about instances tell it.
+    pub(super) fn to_summary(&self, deployment: &str) -> Value {
+        json!({
+            "deploymentId": deployment,
+            "instanceId": self.arn,
+            "status": self.status,
+            "lastUpdatedAt": epoch(self.updated),
+            "lifecycleEvents": self.events.iter().map(LifecycleEvent::to_json).collect::<Vec<_>>(),
+        })
+    }
+
     /// The target as callers read it.
     pub(super) fn to_json(&self, deployment: &str) -> Value {
         let mut told = json!({

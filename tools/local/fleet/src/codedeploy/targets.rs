@@ -7,7 +7,7 @@ use super::{
     CodeDeploy,
     config::Platform,
     deployment::Deployment,
-    target::TargetStatus,
+    target::{TargetKind, TargetStatus},
     wire::{compact, deployment_id, page, parse, required},
 };
 use crate::api::{ApiError, Call};
@@ -21,6 +21,9 @@ struct Input {
     deployment_id: Option<String>,
     target_id: Option<String>,
     target_ids: Option<Vec<String>>,
+    instance_id: Option<String>,
+    #[serde(default)]
+    instance_ids: Vec<String>,
     #[serde(default)]
     target_filters: Filters,
     #[serde(default)]
@@ -61,6 +64,35 @@ impl CodeDeploy {
         let ids = target_ids(deployment, &input.instance_status_filter);
         let (ids, next) = page(ids, input.next_token.as_deref())?;
         Ok(compact(json!({ "instancesList": ids, "nextToken": next })))
+    }
+
+    /// The older form of `GetDeploymentTarget`.
+    pub(super) async fn get_instance(&self, call: &Call) -> Result<Value, ApiError> {
+        let input: Input = parse(&call.body)?;
+        let id = deployment_id(input.deployment_id)?;
+        self.allow_on_group(&call.caller, &call.operation, &id)
+            .await?;
+        let code = "InstanceIdRequiredException";
+        let instance = required(input.instance_id, code, "Instance ID")?;
+        let state = self.state();
+        let deployment = state.deployment(&call.caller.place(), &id)?;
+        Ok(json!({ "instanceSummary": summary(deployment, &instance)? }))
+    }
+
+    /// The older form of `BatchGetDeploymentTargets`.
+    pub(super) async fn batch_get_instances(&self, call: &Call) -> Result<Value, ApiError> {
+        let input: Input = parse(&call.body)?;
+        let id = deployment_id(input.deployment_id)?;
+        self.allow_on_group(&call.caller, &call.operation, &id)
+            .await?;
+        let state = self.state();
+        let deployment = state.deployment(&call.caller.place(), &id)?;
+        let told: Result<Vec<Value>, ApiError> = input
+            .instance_ids
+            .iter()
+            .map(|instance| summary(deployment, instance))
+            .collect();
+        Ok(json!({ "instancesSummary": told? }))
     }
 
     pub(super) async fn get_target(&self, call: &Call) -> Result<Value, ApiError> {
@@ -114,4 +146,16 @@ fn told(deployment: &Deployment, target: &str) -> Result<Value, ApiError> {
         ApiError::client("DeploymentTargetDoesNotExistException", message)
     })?;
     Ok(found.to_json(&deployment.order.id))
+}
+
+/// An instance of a deployment as the older calls tell it.
+fn summary(deployment: &Deployment, instance: &str) -> Result<Value, ApiError> {
+    let found = deployment
+        .target(instance)
+        .filter(|found| found.kind == TargetKind::Instance);
+    let found = found.ok_or_else(|| {
+        let message = format!("The instance {instance} could not be found in the deployment");
+        ApiError::client("InstanceDoesNotExistException", message)
+    })?;
+    Ok(found.to_summary(&deployment.order.id))
 }

@@ -338,3 +338,63 @@ async fn a_group_is_told_as_it_was_made_and_changed() {
         .await;
     assert_eq!(groups["deploymentGroups"], json!([]));
 }
+
+#[tokio::test]
+async fn revisions_are_remembered_with_who_uses_them() {
+    let local = Local::with_instances(1).await;
+    let info = local.release("1", &[]).await;
+    let other = revision("a/other.zip", Some("9"));
+    let register = json!({ "applicationName": "app", "revision": other, "description": "later" });
+    local.ok("RegisterApplicationRevision", register).await;
+    let list = async |mut input: Value| {
+        input["applicationName"] = json!("app");
+        local.ok("ListApplicationRevisions", input).await["revisions"].clone()
+    };
+    assert_eq!(list(json!({})).await, json!([info["revision"], other]));
+    assert_eq!(
+        list(json!({ "sortOrder": "descending" })).await,
+        json!([other, info["revision"]])
+    );
+    assert_eq!(
+        list(json!({ "deployed": "include" })).await,
+        json!([info["revision"]])
+    );
+    assert_eq!(
+        list(json!({ "s3Bucket": "bundles", "s3KeyPrefix": "a/" })).await,
+        json!([other])
+    );
+    let get = json!({ "applicationName": "app", "revision": info["revision"] });
+    let told = local.ok("GetApplicationRevision", get).await;
+    assert_eq!(told["revisionInfo"]["deploymentGroups"], json!(["web"]));
+    let batch = json!({ "applicationName": "app", "revisions": [other] });
+    let told = local.ok("BatchGetApplicationRevisions", batch).await;
+    assert_eq!(
+        told["revisions"][0]["genericRevisionInfo"]["description"],
+        "later"
+    );
+}
+
+#[tokio::test]
+async fn the_older_calls_about_instances_tell_the_same() {
+    let local = Local::with_instances(1).await;
+    let id = local.release("1", &[]).await["deploymentId"].clone();
+    let ids = local
+        .ok("ListDeploymentInstances", json!({ "deploymentId": id }))
+        .await;
+    let instance = &ids["instancesList"][0];
+    let one = json!({ "deploymentId": id, "instanceId": instance });
+    let one = local.ok("GetDeploymentInstance", one).await["instanceSummary"].clone();
+    assert_eq!(one["status"], "Succeeded");
+    assert!(
+        one["instanceId"]
+            .as_str()
+            .unwrap()
+            .ends_with(instance.as_str().unwrap())
+    );
+    let many = json!({ "deploymentId": id, "instanceIds": [instance] });
+    let many = local.ok("BatchGetDeploymentInstances", many).await;
+    assert_eq!(many["instancesSummary"], json!([one]));
+    let failed = json!({ "deploymentId": id, "instanceStatusFilter": ["Failed"] });
+    let failed = local.ok("ListDeploymentInstances", failed).await;
+    assert_eq!(failed["instancesList"], json!([]));
+}

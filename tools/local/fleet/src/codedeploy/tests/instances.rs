@@ -162,6 +162,18 @@ async fn on_premises_instances_are_deployed_to_by_their_tags() {
         "arn:aws:codedeploy:eu-west-1:111122223333:instance/rack-7"
     );
     assert_eq!(local.versions().await, only("1"));
+    let named = json!({ "instanceName": "rack-7" });
+    let info = local.ok("GetOnPremisesInstance", named.clone()).await["instanceInfo"].clone();
+    assert_eq!(info["iamSessionArn"], "arn:aws:sts::1:x");
+    assert_eq!(info["tags"], json!([{ "Key": "site", "Value": "pune" }]));
+    let many = json!({ "instanceNames": ["rack-7", "rack-8"] });
+    let many = local.ok("BatchGetOnPremisesInstances", many).await;
+    assert_eq!(many["instanceInfos"], json!([info]));
+    let gone = json!({ "instanceNames": ["rack-7"], "tags": [{ "Key": "site" }] });
+    local.ok("RemoveTagsFromOnPremisesInstances", gone).await;
+    let filter = json!({ "tagFilters": [{ "Key": "site", "Type": "KEY_ONLY" }] });
+    let left = local.ok("ListOnPremisesInstances", filter).await;
+    assert_eq!(left["instanceNames"], json!([]));
     local
         .ok(
             "DeregisterOnPremisesInstance",
