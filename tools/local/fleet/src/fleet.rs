@@ -90,5 +90,13 @@ impl Fleet {
     }
 }
 
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for watcher in &self.watchers {
+            watcher.abort();
+        }
+    }
+}
+
 /// The longest a shutdown waits for requests in flight.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);

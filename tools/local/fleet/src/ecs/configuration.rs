@@ -108,12 +108,6 @@ pub(super) enum OnTimeout {
     Continue,
 }
 
-impl OnFailure {
-    fn rolling_back(rollback: bool) -> Self {
-        if rollback { Self::RollBack } else { Self::Stop }
-    }
-}
-
 impl Configuration {
     /// Reads a configuration; none is AWS's default.
     pub(super) fn parse(given: Option<Input<'_>>) -> Result<Self, ApiError> {
@@ -246,7 +240,7 @@ fn breaker(input: Input<'_>) -> Result<Option<Breaker>, ApiError> {
     };
     Ok(Some(Breaker {
         threshold,
-        on_failure: OnFailure::rolling_back(breaker.flag("rollback")?),
+        on_failure: on_failure(breaker)?,
         forgives: breaker
             .get("resetOnHealthyTask")
             .and_then(Value::as_bool)
@@ -254,12 +248,21 @@ fn breaker(input: Input<'_>) -> Result<Option<Breaker>, ApiError> {
     }))
 }
 
+/// What a failure detector is to do.
+fn on_failure(detector: Input<'_>) -> Result<OnFailure, ApiError> {
+    Ok(if detector.flag("rollback")? {
+        OnFailure::RollBack
+    } else {
+        OnFailure::Stop
+    })
+}
+
 fn alarms(input: Input<'_>) -> Result<Option<Alarms>, ApiError> {
     let Some(alarms) = input.object("alarms")? else {
         return Ok(None);
     };
     let names = alarms.texts("alarmNames")?;
-    let on_failure = OnFailure::rolling_back(alarms.flag("rollback")?);
+    let on_failure = on_failure(alarms)?;
     let enabled = alarms.flag("enable")? && !names.is_empty();
     Ok(enabled.then_some(Alarms { names, on_failure }))
 }

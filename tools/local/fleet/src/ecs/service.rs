@@ -151,25 +151,26 @@ impl Ecs {
         let current = service.primary().map(|rollout| rollout.definition.clone());
         let changed = settings(input);
         let deploys = DEPLOYING.iter().any(|name| {
-            changed
-                .get(*name)
-                .is_some_and(|value| service.settings.get(*name) != Some(value))
+            let given = changed.get(*name);
+            given.is_some_and(|value| service.settings.get(*name) != Some(value))
         });
         let forced = input.flag("forceNewDeployment")?;
-        if service.controller == Controller::CodeDeploy {
-            refuse_for_codedeploy(definition.is_some(), forced, deploys)?;
+        let controlled = service.controller == Controller::CodeDeploy;
+        let trigger = match &definition {
+            Some(new) if controlled || Some(new) != current.as_ref() => Some(Trigger::Definition),
+            _ if forced => Some(Trigger::Force),
+            _ => deploys.then_some(Trigger::Settings),
+        };
+        match trigger {
+            Some(trigger) if controlled => return Err(trigger.refused()),
+            Some(_) => service.has_room()?,
+            None => {}
         }
         let configuration = match input.object("deploymentConfiguration")? {
             Some(given) => Some(service.configuration.merged(given)?),
             None => None,
         };
         let desired = input.number("desiredCount")?;
-        let new = definition
-            .as_ref()
-            .filter(|new| Some(*new) != current.as_ref());
-        if new.is_some() || forced || deploys {
-            service.has_room()?;
-        }
         if let Some(configuration) = configuration {
             service.configuration = configuration;
         }
@@ -178,11 +179,7 @@ impl Ecs {
             service.steady = false;
         }
         service.settings.extend(changed);
-        if let Some(next) = definition
-            .clone()
-            .or(current)
-            .filter(|_| new.is_some() || forced || deploys)
-        {
+        if let Some(next) = definition.or(current).filter(|_| trigger.is_some()) {
             state.begin(&self.world, &arn, &next)?;
         }
         Ok(json!({ "service": state.service_view(&arn)? }))
@@ -273,17 +270,27 @@ fn settings(input: Input<'_>) -> Map<String, Value> {
         .collect()
 }
 
-fn refuse_for_codedeploy(definition: bool, forced: bool, deploys: bool) -> Result<(), ApiError> {
-    let what = match (definition, forced, deploys) {
-        (true, _, _) => "Unable to update task definition on",
-        (_, true, _) => "Cannot force a new deployment on",
-        (_, _, true) => "Unable to update network parameters on",
-        (false, false, false) => return Ok(()),
-    };
-    Err(invalid(format!(
-        "{what} services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger \
-         a new deployment."
-    )))
+/// What of an update starts a deployment.
+#[derive(Debug, Clone, Copy)]
+enum Trigger {
+    Definition,
+    Force,
+    Settings,
+}
+
+impl Trigger {
+    /// What AWS says when CodeDeploy controls the service's deployments.
+    fn refused(self) -> ApiError {
+        let what = match self {
+            Self::Definition => "Unable to update task definition on",
+            Self::Force => "Cannot force a new deployment on",
+            Self::Settings => "Unable to update network parameters on",
+        };
+        invalid(format!(
+            "{what} services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to \
+             trigger a new deployment."
+        ))
+    }
 }
 
 impl State {

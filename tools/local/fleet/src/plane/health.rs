@@ -8,7 +8,7 @@ use hyper::{Request, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
-use super::balancer::Balancer;
+use super::{balancer::Balancer, pool::Verdict};
 
 /// How targets are asked whether they are well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,11 @@ pub(super) async fn check_all(balancer: std::sync::Weak<Balancer>, check: Health
             let (balancer, check) = (Arc::clone(&balancer), check.clone());
             checks.spawn(async move {
                 let answer = tokio::time::timeout(check.timeout, ask(addr, &check.path)).await;
-                let passed = matches!(answer, Ok(Some(status)) if (200..400).contains(&status));
-                balancer.pool().checked_as(&group, addr, passed, &check);
+                let verdict = match answer {
+                    Ok(Some(200..400)) => Verdict::Well,
+                    Ok(_) | Err(_) => Verdict::Ill,
+                };
+                balancer.pool().checked_as(&group, addr, verdict, &check);
             });
         }
         drop(balancer);

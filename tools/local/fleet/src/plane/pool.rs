@@ -21,6 +21,15 @@ pub enum Health {
     Draining,
 }
 
+/// What a health check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A good answer in time.
+    Well,
+    /// A bad answer, or none.
+    Ill,
+}
+
 /// What a target group has counted since it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -207,23 +216,20 @@ impl Pool {
         &mut self,
         group: &str,
         addr: SocketAddr,
-        passed: bool,
+        verdict: Verdict,
         check: &HealthCheck,
     ) {
         let Some(target) = self.target(group, addr) else {
             return;
         };
-        if passed {
-            target.passes += 1;
-            target.failures = 0;
-        } else {
-            target.failures += 1;
-            target.passes = 0;
+        match verdict {
+            Verdict::Well => (target.passes, target.failures) = (target.passes + 1, 0),
+            Verdict::Ill => (target.passes, target.failures) = (0, target.failures + 1),
         }
         let up = target.passes >= check.healthy_threshold;
         let down = target.failures >= check.unhealthy_threshold;
         target.health = match target.health {
-            Health::Initial if passed => Health::Healthy,
+            Health::Initial if verdict == Verdict::Well => Health::Healthy,
             Health::Unhealthy if up => Health::Healthy,
             Health::Initial | Health::Healthy if down => Health::Unhealthy,
             same @ (Health::Initial | Health::Healthy | Health::Unhealthy | Health::Draining) => {
@@ -278,7 +284,7 @@ mod tests {
 
     fn healthy(pool: &mut Pool, group: &str, port: u16) {
         pool.register(group, addr(port));
-        pool.checked_as(group, addr(port), true, &HealthCheck::quick());
+        pool.checked_as(group, addr(port), Verdict::Well, &HealthCheck::quick());
     }
 
     fn picked(pool: &mut Pool, n: usize) -> Vec<u16> {
@@ -334,13 +340,13 @@ mod tests {
         let check = HealthCheck::quick();
         let mut pool = Pool::default();
         healthy(&mut pool, "g", 1);
-        pool.checked_as("g", addr(1), false, &check);
+        pool.checked_as("g", addr(1), Verdict::Ill, &check);
         assert_eq!(pool.health(addr(1)), Some(Health::Healthy));
-        pool.checked_as("g", addr(1), false, &check);
+        pool.checked_as("g", addr(1), Verdict::Ill, &check);
         assert_eq!(pool.health(addr(1)), Some(Health::Unhealthy));
-        pool.checked_as("g", addr(1), true, &check);
+        pool.checked_as("g", addr(1), Verdict::Well, &check);
         assert_eq!(pool.health(addr(1)), Some(Health::Unhealthy));
-        pool.checked_as("g", addr(1), true, &check);
+        pool.checked_as("g", addr(1), Verdict::Well, &check);
         assert_eq!(pool.health(addr(1)), Some(Health::Healthy));
     }
 
