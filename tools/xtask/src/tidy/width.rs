@@ -1,0 +1,51 @@
+//! No line of Rust is wider than rustfmt is told to make it. rustfmt does not break comments, and
+//! leaves code alone that it cannot break.
+
+use super::Finding;
+use crate::tree::Tree;
+
+/// The same as `max_width` in rustfmt.toml, in characters.
+const WIDTH_MAX: usize = 100;
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    tree.lines(&[".rs"])
+        .filter(|(_, _, line)| line.chars().count() > WIDTH_MAX && !unbreakable(line))
+        .map(|(path, number, line)| {
+            let words = format!(
+                "{} characters, {WIDTH_MAX} are the most; break the line",
+                line.chars().count()
+            );
+            Finding::new(path, number, words)
+        })
+        .collect()
+}
+
+/// Addresses, rows of tables, and data: a line that is nothing but one literal.
+fn unbreakable(line: &str) -> bool {
+    let text = line.trim();
+    let comment = text.trim_start_matches(['/', '!']).trim_start();
+    let literal = text.trim_start_matches(['b', 'r', '#']);
+    let alone = literal.starts_with('"') && text.trim_end_matches([',', ';', '#']).ends_with('"');
+    text.contains("://") || (comment != text && comment.starts_with('|')) || alone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::found, *};
+
+    #[test]
+    fn wide_lines_are_found_unless_nothing_can_be_done_about_them() {
+        let x = "ß".repeat(WIDTH_MAX);
+        let text = format!(
+            "//! {x}\n{x}\n// https://{x}\n//! | {x} |\n    r#\"{x}\"#,\nlet x = \"{x}\";\n"
+        );
+        let findings = found(check, &Tree::of([("a.rs", &text), ("a.md", &text)]));
+        assert_eq!(
+            findings,
+            [
+                "a.rs:1: 104 characters, 100 are the most; break the line",
+                "a.rs:6: 111 characters, 100 are the most; break the line",
+            ]
+        );
+    }
+}
