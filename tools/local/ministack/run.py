@@ -4,9 +4,14 @@ Without arguments this is the supervisor: it starts itself once more with `serve
 standard input closes (which happens however the parent ends, a kill included) or the server ends, it
 kills its whole process group, and with it every function process that MiniStack started.
 
-With `serve` it is MiniStack with one thing added: `SimulatePrincipalPolicy` takes `ContextEntries`
-into account, as AWS does. MiniStack 1.5.33 ignores them, and then no statement with a condition of a
-service (`iam:PassedToService`, `lambda:FunctionUrlAuthType`) could ever allow anything.
+With `serve` it is MiniStack with two things made as AWS has them:
+
+- `SimulatePrincipalPolicy` takes `ContextEntries` into account. MiniStack 1.5.33 ignores them, and
+  then no statement with a condition of a service (`iam:PassedToService`,
+  `lambda:FunctionUrlAuthType`) could ever allow anything.
+- Metric alarms look at their own dimensions only, at missing data too, and as often as somebody looks
+  at them. MiniStack 1.5.33 adds up the metric over all dimensions, so that one service's errors fire
+  every service's alarm, and an alarm whose data ends never recovers.
 """
 
 import os
@@ -14,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from xml.sax.saxutils import escape
 
 
@@ -77,9 +83,86 @@ def simulate(parameters):
     )
 
 
+COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+
+# Until when an alarm that was set by hand stays as it was set: CloudWatch looks again a period later.
+set_by_hand = {}
+
+
+def breaching(cloudwatch, alarm, now):
+    """Per period, the newest first: whether the threshold is crossed; None where there is no data."""
+    wanted = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(wanted))
+    # What is being measured right now may be added to the list at any time.
+    points = list(cloudwatch._metrics.get(key) or [])
+    period = int(alarm.get("Period", 60))
+    name = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    compare = COMPARISONS.get(alarm.get("ComparisonOperator"), lambda value, threshold: False)
+    for number in range(int(alarm.get("EvaluationPeriods", 1))):
+        end = now - number * period
+        within = [p for p in points if end - period < p["Timestamp"] <= end]
+        value = None
+        if within:
+            value = cloudwatch._stat_value(cloudwatch._calc_stats(within), name, within)
+        yield None if value is None else compare(value, float(alarm.get("Threshold", 0)))
+
+
+def state_of(alarm, periods):
+    missing = alarm.get("TreatMissingData", "missing")
+    if all(period is None for period in periods):
+        kept = alarm["StateValue"]
+        states = {"notBreaching": "OK", "breaching": "ALARM", "ignore": kept}
+        return states.get(missing, "INSUFFICIENT_DATA")
+    crossed = [missing == "breaching" if period is None else period for period in periods]
+    enough = int(alarm.get("DatapointsToAlarm") or len(periods))
+    return "ALARM" if sum(crossed) >= enough else "OK"
+
+
+def evaluate(cloudwatch, alarm):
+    now = time.time()
+    if not alarm.get("MetricName") or set_by_hand.get(alarm["AlarmArn"], 0) > now:
+        return
+    before, periods = alarm["StateValue"], list(breaching(cloudwatch, alarm, now))
+    after = state_of(alarm, periods)
+    if before == after:
+        return
+    reason = (
+        f"Threshold Crossed: {periods.count(True)} of the last {len(periods)} datapoints "
+        f"({alarm['MetricName']}, {alarm.get('Period', 60)} s each) are beyond {alarm['Threshold']}"
+    )
+    alarm["StateValue"], alarm["StateReason"] = after, reason
+    alarm["StateUpdatedTimestamp"] = int(now)
+    cloudwatch._record_history(alarm["AlarmName"], before, after, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def watch_alarms(cloudwatch):
+    describe, set_state = cloudwatch._describe_alarms, cloudwatch._set_alarm_state
+
+    def described(params, body, *protocol):
+        cloudwatch._evaluate_all_alarms()
+        return describe(params, body, *protocol)
+
+    def set_state_for_a_period(params, body, *protocol):
+        name = (body or {}).get("AlarmName") or cloudwatch._p(params, "AlarmName")
+        if alarm := cloudwatch._alarms.get(name):
+            set_by_hand[alarm["AlarmArn"]] = time.time() + int(alarm.get("Period", 60))
+        return set_state(params, body, *protocol)
+
+    cloudwatch._evaluate_alarm = lambda alarm: evaluate(cloudwatch, alarm)
+    cloudwatch._describe_alarms = described
+    cloudwatch._set_alarm_state = set_state_for_a_period
+
+
 def serve():
     from ministack.app import main
-    from ministack.services import iam
+    from ministack.services import cloudwatch, iam
 
     handlers = next(
         table
@@ -87,6 +170,7 @@ def serve():
         if isinstance(table, dict) and "SimulatePrincipalPolicy" in table
     )
     handlers["SimulatePrincipalPolicy"] = simulate
+    watch_alarms(cloudwatch)
     sys.argv = ["ministack"]
     main()
 

@@ -4,6 +4,7 @@
 //! [`System`] starts and ends it all in one process; the verbs of `cargo local` and the end-to-end
 //! tests are its users. What the parts do is theirs: see the crates `gateway`, `delivery`, `fleet`.
 
+pub mod demo;
 pub mod environment;
 pub mod instance;
 pub mod ministack;

@@ -1,7 +1,12 @@
 //! The whole system, started in this process: MiniStack as a child, gateway, delivery and fleet as
 //! tasks, and the stack deployed. Used by the verbs, and as a library by end-to-end tests.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use delivery::{Delivery, Unkind};
 use fleet::{Fleet, Pace};
@@ -67,6 +72,7 @@ pub struct System {
     outputs: Outputs,
     environment: Environment,
     people: Vec<(Person, Environment)>,
+    lastgood: PathBuf,
     running: Running,
     // Given back last.
     claim: Claim,
@@ -148,6 +154,7 @@ impl System {
             outputs,
             environment,
             people,
+            lastgood: package.command_line().to_owned(),
             running,
             claim,
         })
@@ -181,6 +188,12 @@ impl System {
     #[must_use]
     pub fn people(&self) -> &[(Person, Environment)] {
         &self.people
+    }
+
+    /// The binary of the command line, built with the functions.
+    #[must_use]
+    pub fn lastgood(&self) -> &Path {
+        &self.lastgood
     }
 
     /// ECS, CodeDeploy and what they run.

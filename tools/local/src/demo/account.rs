@@ -64,8 +64,13 @@ impl Account {
     /// # Errors
     /// When it is refused, or nobody answers.
     pub async fn ecs(&self, operation: &str, input: Value) -> Result<Value> {
-        self.json("ecs", "AmazonEC2ContainerServiceV20141113", operation, input)
-            .await
+        self.json(
+            "ecs",
+            "AmazonEC2ContainerServiceV20141113",
+            operation,
+            input,
+        )
+        .await
     }
 
     /// An operation of CodeDeploy.
@@ -139,7 +144,10 @@ impl Account {
         let sent = self.emulator.send(&self.signer, "lambda", request).await;
         let (parts, body) = sent.with_context(|| format!("failed to invoke {function}"))?;
         let text = String::from_utf8_lossy(&body);
-        anyhow::ensure!(parts.status.is_success(), "Lambda refuses {function}: {text}");
+        anyhow::ensure!(
+            parts.status.is_success(),
+            "Lambda refuses {function}: {text}"
+        );
         let error = parts.headers.get("x-amz-function-error");
         Ok(Invoked {
             payload: serde_json::from_str(&text).unwrap_or(Value::Null),

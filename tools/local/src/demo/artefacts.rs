@@ -134,14 +134,19 @@ pub async fn put_manifest(
     });
     let answer = account.ecr("PutImage", input).await?;
     let digest = answer.pointer("/image/imageId/imageDigest");
-    let digest = digest.and_then(Value::as_str).context("ECR names no digest")?;
+    let digest = digest
+        .and_then(Value::as_str)
+        .context("ECR names no digest")?;
     Ok(digest.to_owned())
 }
 
 /// Uploads a blob in one part; gives its digest.
 async fn upload(account: &Account, repository: &str, blob: &[u8]) -> Result<String> {
     let begun = account
-        .ecr("InitiateLayerUpload", json!({ "repositoryName": repository }))
+        .ecr(
+            "InitiateLayerUpload",
+            json!({ "repositoryName": repository }),
+        )
         .await?;
     let id = begun.get("uploadId").context("ECR names no upload")?;
     let digest = digest_of(blob);

@@ -2,6 +2,8 @@
 //! per stage, each behind a load balancer with an alarm on its errors; and the service files that
 //! describe them to Lastgood.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
@@ -18,6 +20,11 @@ const ALARM_PERIOD_SECONDS: u32 = 10;
 const URL_TAG: &str = "local:url";
 const BALANCER_TAG: &str = "local:balancer";
 
+/// How long a new ECS service may take until it runs all its tasks.
+const STEADY_MAX: Duration = Duration::from_secs(30);
+/// Between two looks whether it does.
+const STEADY_POLL: Duration = Duration::from_millis(200);
+
 /// Where people reach what runs on a stage, and what CloudWatch calls that place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
@@ -27,8 +34,7 @@ pub struct Door {
     pub balancer: String,
 }
 
-/// Makes a cluster with an ECS service of `count` tasks that runs `image`, and waits until all of
-/// them run.
+/// Makes a cluster with an ECS service of `count` tasks that is to run `image`.
 ///
 /// # Errors
 /// When ECS refuses.
@@ -83,6 +89,24 @@ pub async fn make_ecs_service(
         url: tag(tags, ["key", "value"], URL_TAG)?,
         balancer: tag(tags, ["key", "value"], BALANCER_TAG)?,
     })
+}
+
+/// Waits until a new ECS service runs all its tasks.
+///
+/// # Errors
+/// When it does not within [`STEADY_MAX`].
+pub async fn steady(account: &Account, cluster: &str, service: &str) -> Result<()> {
+    let input = json!({ "cluster": cluster, "services": [service] });
+    let began = Instant::now();
+    while began.elapsed() < STEADY_MAX {
+        let answer = account.ecs("DescribeServices", input.clone()).await?;
+        let state = answer.pointer("/services/0/deployments/0/rolloutState");
+        if state.and_then(Value::as_str) == Some("COMPLETED") {
+            return Ok(());
+        }
+        tokio::time::sleep(STEADY_POLL).await;
+    }
+    anyhow::bail!("the ECS service {cluster}/{service} does not become steady")
 }
 
 /// Makes a CodeDeploy application.

@@ -8,6 +8,7 @@ mod package;
 use std::{
     collections::BTreeMap,
     fs,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -37,11 +38,17 @@ const DEPLOY_MAX: Duration = Duration::from_secs(120);
 /// Between two looks at it.
 const DEPLOY_POLL: Duration = Duration::from_millis(200);
 
-/// What is to be deployed: the template and its functions' archives.
+/// The command line's crate and binary. It is built together with the functions: alone it would
+/// have its dependencies compiled once more, with other features.
+const COMMAND_LINE: &str = "lastgood";
+
+/// What is to be deployed: the template and its functions' archives. And who talks to it: the
+/// command line.
 #[derive(Debug)]
 pub(crate) struct Package {
     template: String,
     archives: BTreeMap<String, Archive>,
+    command_line: PathBuf,
 }
 
 /// The outputs of a stack, by their names.
@@ -72,8 +79,12 @@ impl Outputs {
 pub(crate) async fn package(paths: &Paths, step: &Step) -> Result<Package, Trouble> {
     let path = paths.template();
     let template = fs::read_to_string(&path).map_err(Trouble::file("read", &path))?;
-    let functions = package::functions(&template);
-    let binaries = build::binaries(paths, &functions, step).await?;
+    let mut crates = package::functions(&template);
+    crates.push(COMMAND_LINE.to_owned());
+    let mut binaries = build::binaries(paths, &crates, step).await?;
+    let command_line = binaries
+        .remove(COMMAND_LINE)
+        .ok_or_else(|| Trouble::NoBinary(COMMAND_LINE.to_owned()))?;
     let mut archives = BTreeMap::new();
     for (function, binary) in binaries {
         step.detail(&format!("archiving {function}"));
@@ -85,13 +96,22 @@ pub(crate) async fn package(paths: &Paths, step: &Step) -> Result<Package, Troub
         })??;
         archives.insert(function, made);
     }
-    Ok(Package { template, archives })
+    Ok(Package {
+        template,
+        archives,
+        command_line,
+    })
 }
 
 impl Package {
     /// How many functions it has.
     pub(crate) fn functions(&self) -> usize {
         self.archives.len()
+    }
+
+    /// The binary of the command line.
+    pub(crate) fn command_line(&self) -> &Path {
+        &self.command_line
     }
 
     /// Uploads it, creates the stack and waits until it is complete.

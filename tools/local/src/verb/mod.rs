@@ -1,5 +1,6 @@
 //! What people can ask of `cargo local`, one file per verb.
 
+mod demo;
 mod down;
 mod status;
 mod up;
@@ -15,6 +16,8 @@ use crate::trouble::Trouble;
 pub enum Verb {
     /// Start everything, and say how to use it.
     Up(up::Up),
+    /// Watch it: releases that go well, and one that does not.
+    Demo(demo::Demo),
     /// End it.
     Down(down::Down),
     /// Say whether it runs.
@@ -28,6 +31,7 @@ pub enum Verb {
 pub async fn run(verb: Verb) -> Result<ExitCode, Trouble> {
     match verb {
         Verb::Up(up) => up.run().await,
+        Verb::Demo(demo) => demo.run().await,
         Verb::Down(down) => down.run().await,
         Verb::Status(status) => status.run(),
     }

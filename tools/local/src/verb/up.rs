@@ -150,7 +150,7 @@ The local system is ready at {endpoint}. In another terminal:
 then for example:
 
   aws s3 cp web.zip s3://$LASTGOOD_BUCKET/web/web.zip
-  cargo run -p cli -- status
+  cargo run -p lastgood -- status
   aws ecs list-clusters
 
 What functions say: {log}
@@ -162,7 +162,7 @@ To end it: Ctrl-C here, or `cargo local down`.",
 }
 
 /// Resolves when somebody wants the end: Ctrl-C, or `cargo local down`.
-fn interrupted() -> Result<impl Future<Output = ()>, Trouble> {
+pub(super) fn interrupted() -> Result<impl Future<Output = ()>, Trouble> {
     let listen = |kind| signal(kind).map_err(Trouble::io("listen for signals"));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
@@ -177,7 +177,7 @@ fn interrupted() -> Result<impl Future<Output = ()>, Trouble> {
 }
 
 /// Sends what the system logs to a file, so that it does not disturb what is drawn.
-fn log_to(path: &Path) -> Result<(), Trouble> {
+pub(super) fn log_to(path: &Path) -> Result<(), Trouble> {
     let file = File::create(path).map_err(Trouble::file("write", path))?;
     tracing_subscriber::fmt()
         .with_writer(std::sync::Mutex::new(file))
