@@ -10,6 +10,9 @@ use crate::{lambda, process, python};
 const INFRA: &str = "infra";
 const EXAMPLES: &str = "infra/examples";
 const CFN_LINT: &str = "infra/requirements.txt";
+const MINISTACK: &str = "tools/local/ministack/requirements.txt";
+/// Tells tests where MiniStack is; those that need it are skipped without.
+const MINISTACK_VARIABLE: &str = "LASTGOOD_MINISTACK";
 /// How the names of service files end, which lie among the example templates.
 const SERVICE_FILE: &str = ".lastgood.yaml";
 
@@ -102,10 +105,12 @@ fn docs(root: &Path) -> Result<()> {
 }
 
 fn test(root: &Path) -> Result<()> {
+    let ministack = python::programs(root, "ministack", MINISTACK)?.join("ministack");
     let asked_for = snapshots::Asked::new(root)?;
     process::run(
         process::cargo(root)
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+            .env(MINISTACK_VARIABLE, ministack)
             .env(snapshots::VARIABLE, asked_for.path())
             // A snapshot that differs is a failure, and leaves no file behind.
             .env("INSTA_UPDATE", "no"),
