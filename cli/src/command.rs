@@ -261,3 +261,48 @@ fn said(body: &[u8]) -> String {
         None => String::from_utf8_lossy(body).chars().take(300).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    fn commander(url: &str, region: Option<&str>) -> Result<Commander, Failure> {
+        let credentials = Credentials::new("AKIA", "secret", None, None, "test");
+        Commander::new(url, region, SharedCredentialsProvider::new(credentials))
+    }
+
+    #[test]
+    fn the_functions_own_region_is_signed_for() {
+        let url = "https://abc.lambda-url.ap-south-1.on.aws/";
+        assert_eq!(
+            commander(url, Some("eu-west-1")).unwrap().region,
+            "ap-south-1"
+        );
+        let local = commander("http://127.0.0.1:4577/_url/abc/", Some("eu-west-1")).unwrap();
+        assert_eq!(local.region, "eu-west-1");
+        let failure = commander("http://127.0.0.1:4577/_url/abc/", None).unwrap_err();
+        assert_eq!(failure.message, "no AWS Region is known");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for wrong in ["", "abc", "ftp://abc/", "/_url/abc", "https://"] {
+            let failure = commander(wrong, Some("eu-west-1")).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn request_ids_are_what_the_function_takes() {
+        let ids: std::collections::BTreeSet<String> = std::iter::repeat_with(|| request_id().0)
+            .take(100)
+            .collect();
+        assert_eq!(ids.len(), 100);
+        assert!(
+            ids.iter()
+                .all(|id| id.len() == 20 && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+        );
+    }
+}

@@ -7,5 +7,6 @@
 )]
 
 mod request;
+mod stack;
 mod support;
 mod usage;
