@@ -4,7 +4,7 @@ Without arguments this is the supervisor: it starts itself once more with `serve
 standard input closes (which happens however the parent ends, a kill included) or the server ends, it
 kills its whole process group, and with it every function process that MiniStack started.
 
-With `serve` it is MiniStack with two things made as AWS has them:
+With `serve` it is MiniStack with some things made as AWS has them:
 
 - `SimulatePrincipalPolicy` takes `ContextEntries` into account. MiniStack 1.5.33 ignores them, and
   then no statement with a condition of a service (`iam:PassedToService`,
@@ -12,14 +12,22 @@ With `serve` it is MiniStack with two things made as AWS has them:
 - Metric alarms look at their own dimensions only, at missing data too, and as often as somebody looks
   at them. MiniStack 1.5.33 adds up the metric over all dimensions, so that one service's errors fire
   every service's alarm, and an alarm whose data ends never recovers.
+- Layers that are uploaded in parts are kept, and their download URL leads to this machine. MiniStack
+  1.5.33 forgets the parts, and names an address of AWS.
+- Every request counts as encrypted. What passes between two programs of this machine is not, but the
+  policies of a bucket that takes nothing else are kept in force.
 """
 
+import base64
+import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 
@@ -160,9 +168,47 @@ def watch_alarms(cloudwatch):
     cloudwatch._set_alarm_state = set_state_for_a_period
 
 
+def keep_layers(ecr, endpoint):
+    from ministack.core.responses import error_response_json, json_response
+
+    parts = {}
+    complete, download = ecr._complete_layer_upload, ecr._get_download_url_for_layer
+
+    def upload_part(data):
+        upload = data.get("uploadId", "")
+        parts[upload] = parts.get(upload, b"") + base64.b64decode(data.get("layerPartBlob", ""))
+        return json_response({
+            "registryId": ecr._registry_id(),
+            "repositoryName": data.get("repositoryName", ""),
+            "uploadId": upload,
+            "lastByteReceived": len(parts[upload]) - 1,
+        })
+
+    def complete_upload(data):
+        blob = parts.pop(data.get("uploadId", ""), b"")
+        digest = "sha256:" + hashlib.sha256(blob).hexdigest()
+        if digest not in data.get("layerDigests", []):
+            message = f"The digest of what was uploaded is {digest}"
+            return error_response_json("InvalidLayerException", message)
+        ecr._layer_blobs.setdefault(data.get("repositoryName", ""), {})[digest] = blob
+        return complete(data)
+
+    def download_url(data):
+        status, headers, body = download(data)
+        answer = json.loads(body)
+        if "downloadUrl" in answer:
+            answer["downloadUrl"] = endpoint + urlsplit(answer["downloadUrl"]).path
+        return status, headers, json.dumps(answer).encode()
+
+    ecr._upload_layer_part = upload_part
+    ecr._complete_layer_upload = complete_upload
+    ecr._get_download_url_for_layer = download_url
+
+
 def serve():
-    from ministack.app import main
-    from ministack.services import cloudwatch, iam
+    from ministack import app
+    from ministack.core.iam_evaluator import pin_request_origin
+    from ministack.services import cloudwatch, ecr, iam
 
     handlers = next(
         table
@@ -171,8 +217,10 @@ def serve():
     )
     handlers["SimulatePrincipalPolicy"] = simulate
     watch_alarms(cloudwatch)
+    keep_layers(ecr, os.environ["AWS_ENDPOINT_URL"])
+    app.pin_request_origin = lambda address, _encrypted: pin_request_origin(address, True)
     sys.argv = ["ministack"]
-    main()
+    app.main()
 
 
 if __name__ == "__main__":
