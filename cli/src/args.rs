@@ -98,4 +98,6 @@ pub(crate) enum Verb {
     Freeze(verb::freeze::Freeze),
     Thaw(verb::thaw::Thaw),
     Verify(verb::verify::Verify),
+    #[cfg(feature = "schema")]
+    Schema(verb::schema::Schema),
 }

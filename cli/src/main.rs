@@ -106,6 +106,8 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Freeze(verb) => verb.run(session).await,
         Verb::Thaw(verb) => verb.run(session).await,
         Verb::Verify(verb) => verb.run(session).await,
+        #[cfg(feature = "schema")]
+        Verb::Schema(verb) => verb.run(),
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) mod promote;
 pub(crate) mod publish;
 pub(crate) mod reject;
 pub(crate) mod rollback;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod thaw;

@@ -334,6 +334,16 @@ stages:
     }
 
     #[test]
+    fn an_account_may_be_written_without_quotes() {
+        let text = WEB.replace("bake: 2m", "account: 012345678901");
+        let source = Source::parse("web.yaml".into(), text).unwrap();
+        assert_eq!(
+            source.file.stages[0].account.as_deref(),
+            Some("012345678901")
+        );
+    }
+
+    #[test]
     fn an_unknown_word_is_shown_with_a_suggestion() {
         let changes = [
             ("bake:", "bakes:"),

@@ -11,7 +11,12 @@ const VERBS: [&str; 13] = [
 fn help_of_the_whole() {
     let (code, out, err) = told(&lastgood(&["--help"]).output().unwrap());
     assert_eq!((code, &*err), (0, ""));
-    insta::assert_snapshot!(out);
+    // A verb that a build may leave out.
+    let lines: Vec<&str> = out
+        .lines()
+        .filter(|line| !line.starts_with("  schema "))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
