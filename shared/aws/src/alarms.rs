@@ -17,6 +17,8 @@ use crate::{errors, time};
 
 /// Most names in one call (DescribeAlarms, AlarmNames).
 const NAMES_PER_CALL: usize = 100;
+/// Most alarms of one answer: as many as can be asked for (DescribeAlarms, MaxRecords).
+const ANSWERS_PER_CALL: i32 = 100;
 
 /// Alarms as they are; one that does not exist is missing from the answer.
 ///
@@ -67,6 +69,7 @@ async fn ask(
         ))
         .alarm_types(AlarmType::MetricAlarm)
         .alarm_types(AlarmType::CompositeAlarm)
+        .max_records(ANSWERS_PER_CALL)
         .send()
         .await
         .map_err(errors::platform("cloudwatch:DescribeAlarms"))?;

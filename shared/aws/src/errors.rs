@@ -72,8 +72,15 @@ impl Trouble {
         let words = match (answer.code(), answer.message(), status) {
             (Some(code), Some(message), _) => format!("{asked}: {code}: {message}"),
             (Some(words), None, _) | (None, Some(words), _) => format!("{asked}: {words}"),
-            (None, None, Some(status)) => format!("{asked}: HTTP status {status}"),
-            (None, None, None) => format!("{asked}: no reason given"),
+            // Without AWS's own words: an answer that cannot be read, or an empty one.
+            (None, None, status) => {
+                let status = status.map(|status| format!("HTTP status {status}: "));
+                format!(
+                    "{asked}: {}{}",
+                    status.unwrap_or_default(),
+                    DisplayErrorContext(error)
+                )
+            }
         };
         Self {
             hope: hope(code.as_deref(), status),

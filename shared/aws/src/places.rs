@@ -52,6 +52,11 @@ impl Clients {
         }
     }
 
+    /// Who plays AWS, when it is not AWS.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.config.endpoint_url()
+    }
+
     pub(crate) fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {
         self.cloudwatch
             .get_or_init(|| aws_sdk_cloudwatch::Client::new(&self.config))

@@ -92,7 +92,8 @@ enum Failure {
 }
 
 async fn download(clients: &Clients, url: &str) -> Result<Vec<u8>, Failure> {
-    let request = HttpRequest::get(url).map_err(|error| Failure::Never(error.to_string()))?;
+    let request = request(url, clients.endpoint())
+        .ok_or_else(|| Failure::Never("the address cannot be used".to_owned()))?;
     let answer = clients
         .plain()
         .call(request)
@@ -116,4 +117,39 @@ async fn download(clients: &Clients, url: &str) -> Result<Vec<u8>, Failure> {
         }
     }
     Ok(bytes)
+}
+
+/// The request for an address. Where AWS is played by another endpoint, the hosts it names do not
+/// exist: the request goes to the endpoint, and names the host in its header.
+fn request(url: &str, endpoint: Option<&str>) -> Option<HttpRequest> {
+    let (_, rest) = url.split_once("://")?;
+    let Some(endpoint) = endpoint else {
+        return HttpRequest::get(url).ok();
+    };
+    let (host, path) = rest.split_once('/')?;
+    let mut request =
+        HttpRequest::get(format!("{}/{path}", endpoint.trim_end_matches('/'))).ok()?;
+    request.headers_mut().insert("host", host.to_owned());
+    Some(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_endpoint_plays_every_host() {
+        let url = "https://bucket.s3.amazonaws.com/layer?X-Amz-Signature=abc";
+        let plain = request(url, None).unwrap();
+        assert_eq!(plain.uri(), url);
+        let played = request(url, Some("http://127.0.0.1:4566/")).unwrap();
+        assert_eq!(
+            played.uri(),
+            "http://127.0.0.1:4566/layer?X-Amz-Signature=abc"
+        );
+        assert_eq!(
+            played.headers().get("host"),
+            Some("bucket.s3.amazonaws.com")
+        );
+    }
 }

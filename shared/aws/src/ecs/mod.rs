@@ -130,9 +130,10 @@ pub(crate) async fn stop(clients: &Clients, order: &StopOrder) -> Result<Answer,
         .platform_id
         .as_deref()
         .filter(|id| id.contains(SERVICE_DEPLOYMENT));
-    let ours = match named {
-        Some(arn) => known.iter().find(|one| one.arn == arn),
-        None => deployments::of_attempt(client, &known, &order.attempt).await?,
+    // By the mark first: should two tries have raced, the one that won bears it too.
+    let ours = match deployments::of_attempt(client, &known, &order.attempt).await? {
+        Some(ours) => Some(ours),
+        None => known.iter().find(|one| Some(one.arn.as_str()) == named),
     };
     let arn = match (ours, named) {
         (Some(ours), _) if !ours.is_unfinished() || ours.is_being_undone() => {

@@ -113,7 +113,7 @@ mod tests {
             },
         });
         let before = Pipeline::new(service);
-        let nothing = domain::decide::Recalled::Nothing;
+        let nothing = decide::Recalled::Nothing;
         let decision = decide(&before, &nothing, &fact, Timestamp::UNIX_EPOCH).unwrap();
         Commit::of(&before, decision).unwrap()
     }

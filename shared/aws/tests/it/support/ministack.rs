@@ -9,17 +9,20 @@ const EXECUTABLE: &str = "LASTGOOD_MINISTACK";
 /// How long it may take to start.
 const TRIES: u32 = 150;
 
-pub struct MiniStack {
+pub(crate) struct MiniStack {
     child: Child,
     _folder: tempfile::TempDir,
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl MiniStack {
     /// Starts one; `None`, and a line that says so, when nobody named an executable.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let Some(executable) = std::env::var_os(EXECUTABLE) else {
-            println!("skipped: {EXECUTABLE} names no MiniStack");
+            #[expect(clippy::print_stdout, reason = "a skipped test has to be seen")]
+            {
+                println!("skipped: {EXECUTABLE} names no MiniStack");
+            }
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0")

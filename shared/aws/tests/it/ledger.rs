@@ -1,10 +1,6 @@
 //! The ledger against MiniStack: the contract that the ledger in memory keeps, and what only a table
 //! can do.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
-
-mod support;
-
 use std::collections::BTreeSet;
 
 use aws::DynamoLedger;
@@ -18,7 +14,8 @@ use domain::hint::Subject;
 use domain::{AlarmArn, Commit, Fact, ServiceName, decide};
 use engine::memory::contract::{arrived, config, configure, ledger_keeps_its_contract, noon};
 use engine::{Ledger, LedgerError, Mention};
-use support::ministack::MiniStack;
+
+use crate::support::{self, ministack::MiniStack};
 
 const TABLE: &str = "ledger";
 

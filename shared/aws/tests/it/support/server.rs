@@ -20,14 +20,14 @@ struct Told {
 
 /// What the server is told and was asked.
 #[derive(Clone, Default)]
-pub struct Server {
+pub(crate) struct Server {
     told: Arc<Mutex<Told>>,
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Server {
     /// Starts one on a free port.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let server = Self {
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// Answers an operation with a function of its input: JSON, or an error's code and message.
-    pub fn on(
+    pub(crate) fn on(
         &self,
         operation: &'static str,
         answer: impl Fn(&Value) -> Result<Value, (&'static str, &'static str)> + Send + Sync + 'static,
@@ -55,17 +55,22 @@ impl Server {
     }
 
     /// Answers an operation with this.
-    pub fn says(&self, operation: &'static str, answer: Value) {
+    pub(crate) fn says(&self, operation: &'static str, answer: Value) {
         self.on(operation, move |_| Ok(answer.clone()));
     }
 
     /// Answers an operation with an error.
-    pub fn refuses(&self, operation: &'static str, code: &'static str, message: &'static str) {
+    pub(crate) fn refuses(
+        &self,
+        operation: &'static str,
+        code: &'static str,
+        message: &'static str,
+    ) {
         self.on(operation, move |_| Err((code, message)));
     }
 
     /// What an operation was asked, in order.
-    pub fn asked(&self, operation: &str) -> Vec<Value> {
+    pub(crate) fn asked(&self, operation: &str) -> Vec<Value> {
         let told = self.told.lock().unwrap();
         told.asked
             .iter()
