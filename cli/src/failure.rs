@@ -147,6 +147,14 @@ impl Failure {
     }
 }
 
+/// An error with all its causes, each once and in its own words.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = chain.map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

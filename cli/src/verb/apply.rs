@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::answer;
 use crate::book;
 use crate::command::{Reply, request_id};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, causes};
 use crate::screen::Report;
 use crate::session::Session;
 use crate::yaml::Source;
@@ -180,7 +180,7 @@ async fn who(session: &Session) -> Result<(Identity, Home), Failure> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| failed(aws_sdk_sts::error::DisplayErrorContext(error).to_string()))?;
+        .map_err(|error| failed(causes(&error)))?;
     let arn = identity.arn().unwrap_or_default().to_owned();
     let wrong = |error: domain::name::NameError| failed(error.to_string());
     let account = identity

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use base64::Engine as _;
@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::book;
 use crate::build::{self, Git, Given};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, causes};
 use crate::follow::{self, Goal, LOOK_EVERY};
 use crate::package::Package;
 use crate::screen::Report;
@@ -306,7 +306,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let message = format!("s3://{bucket}/{key} could not be uploaded");
-    let words = DisplayErrorContext(error).to_string();
+    let words = causes(error);
     let code = error
         .as_service_error()
         .and_then(|error| error.code())
