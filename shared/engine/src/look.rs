@@ -184,15 +184,18 @@ async fn observe(
         .releases
         .get(&release)
         .ok_or_else(|| LedgerError::Corrupt(format!("release {release} is not in the snapshot")))?;
-    let (progress, running) = platform
+    // What will never be told is as good as not there: the deployment's own time limit decides.
+    let seen = platform
         .observe(
             &config.place,
             &config.target,
             &active.attempt,
             &release.artefact,
         )
-        .await?;
-    let alarms = platform.alarms(&config.place, &config.alarms).await?;
+        .await;
+    let (progress, running) = unless_never(seen, (Progress::NotFound, Running::Unknown))?;
+    let alarms = platform.alarms(&config.place, &config.alarms).await;
+    let alarms = unless_never(alarms, Vec::new())?;
     Ok(Some(Fact::Observed(Observed {
         stage: name.clone(),
         attempt: active.attempt.clone(),
