@@ -108,6 +108,7 @@ impl From<Trouble> for engine::PlatformError {
 }
 
 /// An error of the platform, for `map_err`.
+#[cfg(feature = "platform")]
 pub(crate) fn platform<E>(
     asked: &'static str,
 ) -> impl Fn(SdkError<E, HttpResponse>) -> engine::PlatformError
