@@ -34,10 +34,18 @@ hooks:
 
 /// Ends the deployment on an instance on which the application is not healthy.
 const VALIDATE: &str = r"#!/bin/bash
-set -e
-exec 3<>/dev/tcp/127.0.0.1/$PORT
-printf 'GET /health HTTP/1.0\r\n\r\n' >&3
-head -n 1 <&3 | grep ' 200 '
+for attempt in {1..50}; do
+    if (
+        exec 3<>/dev/tcp/127.0.0.1/$PORT &&
+            printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3 &&
+            head -n 1 <&3 | grep -q ' 200 '
+    ) 2>/dev/null; then
+        exit 0
+    fi
+    sleep 0.1
+done
+echo 'the application is not healthy' >&2
+exit 1
 ";
 
 /// What a build says about itself.

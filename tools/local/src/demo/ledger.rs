@@ -69,6 +69,7 @@ impl Entry {
 pub struct Ledger {
     lastgood: Lastgood,
     service: String,
+    hopeless: &'static [&'static str],
 }
 
 impl Ledger {
@@ -78,7 +79,14 @@ impl Ledger {
         Self {
             lastgood,
             service: service.to_owned(),
+            hopeless: &[],
         }
+    }
+
+    /// The same; after an entry of one of these kinds nothing is waited for any longer.
+    #[must_use]
+    pub fn without(self, hopeless: &'static [&'static str]) -> Self {
+        Self { hopeless, ..self }
     }
 
     /// All entries, the oldest first.
@@ -112,11 +120,12 @@ impl Ledger {
             if let Some(newest) = entries.last() {
                 show(newest);
             }
-            if began.elapsed() > longest {
-                let seconds = longest.as_secs();
+            let hopeless = |entry: &Entry| self.hopeless.contains(&entry.kind());
+            if began.elapsed() > longest || entries.iter().any(hopeless) {
                 anyhow::bail!(
-                    "the ledger of {} did not show within {seconds} s: {what}{}",
+                    "the ledger of {} did not show within {:.1} s: {what}{}",
                     self.service,
+                    began.elapsed().as_secs_f32(),
                     tail(&entries)
                 );
             }

@@ -64,13 +64,22 @@ impl Notices {
     /// # Errors
     /// When SQS or SNS refuses.
     pub async fn listen(account: &Account, topic: &str, queue: &str) -> Result<Self> {
-        let made = account
-            .sqs("CreateQueue", json!({ "QueueName": queue }))
-            .await?;
-        let url = made.get("QueueUrl").and_then(Value::as_str);
-        let url = url.context("SQS names no queue")?.to_owned();
         let home = account.home();
         let arn = format!("arn:aws:sqs:{}:{}:{queue}", home.region, home.account);
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "sns.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+        }] });
+        let input = json!({
+            "QueueName": queue,
+            "Attributes": { "Policy": policy.to_string() },
+        });
+        let made = account.sqs("CreateQueue", input).await?;
+        let url = made.get("QueueUrl").and_then(Value::as_str);
+        let url = url.context("SQS names no queue")?.to_owned();
         let subscription = [
             ("TopicArn", topic),
             ("Protocol", "sqs"),

@@ -27,6 +27,14 @@ const PLACEHOLDER: &str = "placeholder";
 /// The queue that hears the announcements.
 const QUEUE: &str = "demo-announcements";
 
+/// Entries after which the play cannot go on.
+const HOPELESS: [&str; 4] = [
+    "artefact_rejected",
+    "failed",
+    "person_called",
+    "rollback_failed",
+];
+
 /// How a service is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -121,7 +129,7 @@ impl Scene {
             name,
             kind,
             doors,
-            ledger: Ledger::new(root.clone(), name),
+            ledger: Ledger::new(root.clone(), name).without(&HOPELESS),
             load: Mutex::default(),
         };
         Ok(Self {
