@@ -2,6 +2,12 @@
 //! rights, function URLs, keys that pass through, events of pushed images. MiniStack comes from the
 //! crate's own installer, as for everybody.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic"
+)]
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

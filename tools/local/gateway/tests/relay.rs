@@ -1,6 +1,13 @@
 //! What the gateway passes on reaches MiniStack as it was sent. MiniStack's place is taken by a
 //! listener that notes the bytes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on is to panic"
+)]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use fleet::{Fleet, Pace};

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process,
+    process::{self, Command, Stdio},
     time::UNIX_EPOCH,
 };
 
@@ -38,7 +38,12 @@ pub(super) fn archive(folder: &Path, function: &str, binary: &Path) -> Result<Ar
     fs::create_dir_all(folder).map_err(Trouble::file("make", folder))?;
     forget(folder, function);
     let partial = folder.join(format!("{name}.{}.partial", process::id()));
-    write(&partial, binary).map_err(Trouble::file("write", &partial))?;
+    let slim = folder.join(format!("{name}.{}.stripped", process::id()));
+    let source = if strip(binary, &slim) { &slim } else { binary };
+    let written = write(&partial, source).map_err(Trouble::file("write", &partial));
+    // It is only in the way; if it stays, it only takes room.
+    drop(fs::remove_file(&slim));
+    written?;
     // Whoever finds the final name finds it whole.
     fs::rename(&partial, &path).map_err(Trouble::file("write", &path))?;
     Ok(Archive { path, name })
@@ -71,6 +76,18 @@ fn forget(folder: &Path, function: &str) {
             drop(fs::remove_file(entry.path()));
         }
     }
+}
+
+/// Copies a binary without its symbols, which are half of it and only debuggers read. Where there
+/// is no `strip` (it comes with every C compiler) the whole binary does as well.
+fn strip(binary: &Path, to: &Path) -> bool {
+    let status = Command::new("strip")
+        .arg("-o")
+        .arg(to)
+        .arg(binary)
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn write(path: &Path, binary: &Path) -> io::Result<()> {

@@ -1,0 +1,82 @@
+//! The whole system, started as `cargo local up` starts it, on a free port and in a folder of its
+//! own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
+
+use std::fs;
+
+use local::{Options, Paths, Screen, System, Trouble, instance};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_starts_serves_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = Paths::of_repository().with_state(folder.path().to_owned());
+    let options = Options {
+        port: 0,
+        ..Options::laptop(paths.clone(), Screen::Silent)
+    };
+    let system = match System::start(options.clone()).await {
+        Ok(system) => system,
+        Err(trouble) => panic!("{}", trouble.report()),
+    };
+    assert!(system.endpoint().starts_with("http://127.0.0.1:"));
+    let record = instance::running(folder.path()).unwrap().unwrap();
+    assert_eq!(record.phase, instance::Phase::Ready);
+    assert!(matches!(
+        System::start(options).await,
+        Err(Trouble::AlreadyRunning { .. })
+    ));
+
+    the_function_url_asks_for_a_signature(&system).await;
+    everybody_has_an_environment(&system, &paths);
+
+    let scratch = paths.scratch().display().to_string();
+    assert!(
+        processes().contains(&scratch),
+        "MiniStack runs in its scratch folder"
+    );
+    system.stop().await;
+    assert_eq!(instance::running(folder.path()).unwrap(), None);
+    assert!(!processes().contains(&scratch), "nothing is left");
+}
+
+async fn the_function_url_asks_for_a_signature(system: &System) {
+    let url = system.environment().get("LASTGOOD_COMMAND_URL").unwrap();
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+}
+
+fn everybody_has_an_environment(system: &System, paths: &Paths) {
+    for (person, environment) in system.people() {
+        let file = fs::read_to_string(paths.environment(person.name)).unwrap();
+        assert_eq!(file, environment.render());
+        assert!(
+            environment
+                .get("AWS_ACCESS_KEY_ID")
+                .unwrap()
+                .starts_with("AKIA")
+        );
+    }
+    let root = fs::read_to_string(paths.environment("local")).unwrap();
+    for (_, value) in system.environment().iter() {
+        assert!(root.contains(value), "{value}");
+    }
+    for output in [
+        "TableName",
+        "ArtefactBucketName",
+        "TopicArn",
+        "LifecycleHookFunctionArn",
+    ] {
+        let value = system.outputs().get(output).unwrap();
+        assert!(root.contains(value), "{output}");
+    }
+}
+
+/// The environments of all processes that may be looked at.
+fn processes() -> String {
+    let mut all = String::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        if let Ok(environment) = fs::read(process.path().join("environ")) {
+            all.push_str(&String::from_utf8_lossy(&environment));
+        }
+    }
+    all
+}
