@@ -76,7 +76,7 @@ impl fmt::Display for Architecture {
 pub(crate) fn package(options: &Options) -> Result<std::process::ExitCode> {
     let root = tree::root()?;
     let architecture = options.architecture;
-    let mut command = cargo_lambda(&root, architecture)?;
+    let mut command = build(&root, architecture)?;
     process::run(command.arg("--release"))?;
     inspect(&root, architecture)?;
     println!(
@@ -95,7 +95,7 @@ pub(crate) fn package(options: &Options) -> Result<std::process::ExitCode> {
 /// When cargo-lambda cannot be installed, or a function cannot be built.
 pub(crate) fn build_quickly(root: &Path) -> Result<()> {
     let architecture = Architecture::of_host();
-    let mut command = cargo_lambda(root, architecture.unwrap_or(Architecture::Arm64))?;
+    let mut command = build(root, architecture.unwrap_or(Architecture::Arm64))?;
     command.args(["--profile", "dev"]);
     if architecture.is_some() {
         command.args(["--compiler", "cargo"]);
@@ -104,14 +104,29 @@ pub(crate) fn build_quickly(root: &Path) -> Result<()> {
     inspect(root, architecture.unwrap_or(Architecture::Arm64))
 }
 
+/// Runs cargo-lambda as its user says.
+///
+/// # Errors
+/// When it cannot be installed, or does not end well.
+pub(crate) fn pass_on(arguments: &[String]) -> Result<std::process::ExitCode> {
+    process::run(cargo_lambda(&tree::root()?)?.args(arguments))?;
+    Ok(std::process::ExitCode::SUCCESS)
+}
+
 /// `cargo lambda build` of all functions.
-fn cargo_lambda(root: &Path, architecture: Architecture) -> Result<Command> {
-    let programs = python::programs(root, "cargo-lambda", REQUIREMENTS)?;
-    let mut command = process::program(root, programs.join("cargo-lambda"));
-    command.args(["lambda", "build", "--locked", architecture.flag()]);
+fn build(root: &Path, architecture: Architecture) -> Result<Command> {
+    let mut command = cargo_lambda(root)?;
+    command.args(["build", "--locked", architecture.flag()]);
     for function in functions(root)? {
         command.args(["--package", &function]);
     }
+    Ok(command)
+}
+
+fn cargo_lambda(root: &Path) -> Result<Command> {
+    let programs = python::programs(root, "cargo-lambda", REQUIREMENTS)?;
+    let mut command = process::program(root, programs.join("cargo-lambda"));
+    command.arg("lambda");
     // It looks for zig there.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all = std::iter::once(programs).chain(std::env::split_paths(&path));

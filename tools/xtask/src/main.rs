@@ -34,6 +34,13 @@ enum Chore {
     Ci(ci::Options),
     /// Builds all functions for AWS Lambda into target/lambda, for `sam deploy`.
     Package(lambda::Options),
+    /// Runs a cargo-lambda of its own: `cargo xtask lambda watch`, `cargo xtask lambda invoke …`.
+    #[command(disable_help_flag = true)]
+    Lambda {
+        /// What `cargo lambda` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,5 +58,6 @@ fn run(xtask: &Xtask) -> Result<ExitCode> {
         Chore::Tidy => tidy::run(),
         Chore::Ci(options) => ci::run(options),
         Chore::Package(options) => lambda::package(options),
+        Chore::Lambda { arguments } => lambda::pass_on(arguments),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn program(root: &Path, program: impl Into<OsString>) -> Command {
 /// When it cannot be started, or does not end well.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
-    println!("$ {shown}");
+    eprintln!("$ {shown}");
     let status = command
         .status()
         .with_context(|| format!("cannot start `{shown}`"))?;
