@@ -1,5 +1,5 @@
-//! How things are: what each stage runs, what it does and what it waits for, out of a snapshot. What
-//! happened before is [`crate::verb::history`].
+//! How things are: what each stage runs, what it does and what it waits for, out of a snapshot.
+//! What happened before is [`crate::verb::history`].
 
 use domain::config::StageConfig;
 use domain::entry::Purpose;

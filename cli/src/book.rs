@@ -98,7 +98,8 @@ pub(crate) async fn back(
     Ok(())
 }
 
-/// The entries with `from <= seq < before`, in order. A page may end early, so it is asked for more.
+/// The entries with `from <= seq < before`, in order. A page may end early, so it is asked for
+/// more.
 async fn range(
     ledger: &impl Ledger,
     service: &ServiceName,

@@ -1,5 +1,5 @@
-//! Packing a folder into an archive that is the same byte for byte whenever, wherever and by whomever
-//! it is packed, and looking into archives. Uploading is [`crate::verb::publish`].
+//! Packing a folder into an archive that is the same byte for byte whenever, wherever and by
+//! whomever it is packed, and looking into archives. Uploading is [`crate::verb::publish`].
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -92,8 +92,8 @@ fn pack(folder: &Path) -> Result<Vec<u8>, Failure> {
     Ok(packed.into_inner())
 }
 
-/// All files below a folder, by their path within `root`. A link is followed, as what it leads to is
-/// what is meant to be deployed.
+/// All files below a folder, by their path within `root`. A link is followed, as what it leads to
+/// is what is meant to be deployed.
 fn list(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for item in std::fs::read_dir(folder)? {
         let path = item?.path();

@@ -112,8 +112,8 @@ impl Session {
         answer::report(&service, &answer, &self.times)
     }
 
-    /// Asks the same of several services, one after the other. One that refuses does not hold up the
-    /// others; the worst outcome is the whole's.
+    /// Asks the same of several services, one after the other. One that refuses does not hold up
+    /// the others; the worst outcome is the whole's.
     pub(crate) async fn ask_all(
         &self,
         services: &[ServiceName],

@@ -290,7 +290,9 @@ stages:
     bake: 2m
     alarms: [web-dev-5xx]
   - name: production
-    target: { codedeploy_ecs: { application: web, group: blue, cluster: live, service: web, containers: [web], container: web, port: 80 } }
+    target:
+      codedeploy_ecs: { application: web, group: blue, cluster: live, service: web,
+        containers: [web], container: web, port: 80 }
     gate:
       approval: { approvers: ["arn:aws:iam::*:user/alice"], count: 1, expires_after: 7d }
     windows: ["Mon-Fri 10:00-17:00 Asia/Kolkata"]

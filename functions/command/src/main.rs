@@ -1,7 +1,8 @@
 //! A person asks for something.
 //!
-//! Behind a function URL with IAM authorisation: who asks is what AWS verified. A person's request is
-//! a fact like any other and goes through the same door; the answer says what was decided and why.
+//! Behind a function URL with IAM authorisation: who asks is what AWS verified. A person's request
+//! is a fact like any other and goes through the same door; the answer says what was decided and
+//! why.
 
 use domain::fact::{Asked, Request};
 use domain::file::Home;
@@ -38,30 +39,53 @@ async fn answer(house: &House, called: Called) -> Result<Answer, (Trouble, Failu
     let request = match called.command.ask.errand() {
         Errand::Decide(request) => request,
         Errand::Configure(file) => {
-            let home =
-                Home { account: house.home.account.clone(), region: house.home.region.clone() };
+            let home = Home {
+                account: house.home.account.clone(),
+                region: house.home.region.clone(),
+            };
             let config = file.resolve(&home).map_err(|problems| {
                 let error = "the service file cannot be used".to_owned();
                 (Trouble::Request, Failure { error, problems })
             })?;
-            Request::Configure { config: Box::new(config), found: Vec::new() }
+            Request::Configure {
+                config: Box::new(config),
+                found: Vec::new(),
+            }
         }
     };
     let (service, by) = (called.command.service, called.by);
     tracing::info!(%service, %by, "asked");
-    let asked = Asked { id: called.command.id, by, request };
+    let asked = Asked {
+        id: called.command.id,
+        by,
+        request,
+    };
     let input = Input::Asked { service, asked };
     let turned = receive(&house.ledger, &house.platform, &house.clock, input).await;
     let turned = turned.map_err(|error| trouble(&error))?.into_iter().next();
     let turned = turned.ok_or_else(|| failure(Trouble::Corrupt, "nothing was decided"))?;
     tracing::info!(verdict = ?turned.verdict, reason = %turned.reason, "decided");
-    let entries = turned.entries.into_iter().map(|sealed| sealed.entry).collect();
-    Ok(Answer { verdict: turned.verdict, reason: turned.reason, entries })
+    let entries = turned
+        .entries
+        .into_iter()
+        .map(|sealed| sealed.entry)
+        .collect();
+    Ok(Answer {
+        verdict: turned.verdict,
+        reason: turned.reason,
+        entries,
+    })
 }
 
 fn failure(trouble: Trouble, error: impl std::fmt::Display) -> (Trouble, Failure) {
     tracing::error!(%error, "no answer");
-    (trouble, Failure { error: error.to_string(), problems: Vec::new() })
+    (
+        trouble,
+        Failure {
+            error: error.to_string(),
+            problems: Vec::new(),
+        },
+    )
 }
 
 fn trouble(error: &EngineError) -> (Trouble, Failure) {

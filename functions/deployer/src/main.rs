@@ -1,7 +1,7 @@
 //! Carries out what the ledger asks for on ECS and CodeDeploy.
 //!
-//! The only function whose role may change anything there. It reads the ledger's stream, and an entry
-//! leaves it no choice: what exactly to do is written in it.
+//! The only function whose role may change anything there. It reads the ledger's stream, and an
+//! entry leaves it no choice: what exactly to do is written in it.
 
 use domain::Entry;
 use engine::carry_out::{CarriedOut, carry_out};
@@ -40,9 +40,15 @@ async fn commit_entries(house: &House, commit: &CommitImage) -> Result<(), Faile
     let service = &commit.service;
     for stored in &commit.entries {
         let entry: Entry = serde_json::from_str(stored).map_err(|error| Failed::report(&error))?;
-        let carried = carry_out(&house.ledger, &house.platform, &house.clock, service, &entry)
-            .await
-            .map_err(|error| Failed::report(&error))?;
+        let carried = carry_out(
+            &house.ledger,
+            &house.platform,
+            &house.clock,
+            service,
+            &entry,
+        )
+        .await
+        .map_err(|error| Failed::report(&error))?;
         let entry = entry.seq;
         match carried {
             CarriedOut::NothingAsked => {}

@@ -1,6 +1,7 @@
 //! ECS or CodeDeploy says that a deployment moved on.
 //!
-//! The event names neither reason nor revision: it is a hint, and the look at the target states the fact.
+//! The event names neither reason nor revision: it is a hint, and the look at the target states the
+//! fact.
 
 use lambda::house::serve_events;
 use lambda_runtime::Error;

@@ -39,7 +39,11 @@ async fn answer_ecs(house: &House, hook: &EcsHook) -> HookAnswer {
     match check(house, &Subject::EcsService(hook.service_arn.clone())).await {
         Ok(HookVerdict::GoOn) => HookAnswer::SUCCEEDED,
         Ok(HookVerdict::Undo(why)) => {
-            tracing::warn!(why, service = hook.service_arn, "the deployment is to be undone");
+            tracing::warn!(
+                why,
+                service = hook.service_arn,
+                "the deployment is to be undone"
+            );
             HookAnswer::FAILED
         }
         Err(error) => {
@@ -57,15 +61,24 @@ async fn answer_code_deploy(house: &House, hook: &CodeDeployHook) -> Result<(), 
     let group = group.map_err(|error| report(&error.into()))?;
     let verdict = check(house, &group).await.map_err(|error| report(&error))?;
     if let HookVerdict::Undo(why) = &verdict {
-        tracing::warn!(why, deployment = hook.deployment, "the deployment is to be undone");
+        tracing::warn!(
+            why,
+            deployment = hook.deployment,
+            "the deployment is to be undone"
+        );
     }
-    let answered =
-        house.platform.answer_hook(&hook.deployment, &hook.execution, &verdict).await;
+    let answered = house
+        .platform
+        .answer_hook(&hook.deployment, &hook.execution, &verdict)
+        .await;
     answered.map_err(|error| report(&error.into()))
 }
 
 async fn check(house: &House, target: &Subject) -> Result<HookVerdict, EngineError> {
     let inspected = inspect(&house.ledger, &house.platform, target).await?;
     let failed_checks = smoke::check(&inspected.smoke).await;
-    Ok(verdict(&Findings { firing: inspected.firing, failed_checks }))
+    Ok(verdict(&Findings {
+        firing: inspected.firing,
+        failed_checks,
+    }))
 }

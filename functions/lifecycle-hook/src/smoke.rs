@@ -21,7 +21,9 @@ pub(crate) async fn check(checks: &[SmokeCheck]) -> Vec<(String, String)> {
     }
     let mut failed = Vec::new();
     for (check, outcome) in checks.iter().zip(running) {
-        let outcome = outcome.await.unwrap_or_else(|error| Err(format!("broke off: {error}")));
+        let outcome = outcome
+            .await
+            .unwrap_or_else(|error| Err(format!("broke off: {error}")));
         if let Err(what) = outcome {
             failed.push((check.url.clone(), what));
         }
@@ -36,7 +38,16 @@ async fn one(client: &Client, check: &SmokeCheck) -> Result<(), String> {
     if status != check.status {
         return Err(format!("answered {status} instead of {}", check.status));
     }
-    let Some(wanted) = &check.contains else { return Ok(()) };
-    let body = answer.text().await.map_err(|error| format!("broke off: {}", error.without_url()))?;
-    if body.contains(wanted) { Ok(()) } else { Err(format!("does not contain {wanted:?}")) }
+    let Some(wanted) = &check.contains else {
+        return Ok(());
+    };
+    let body = answer
+        .text()
+        .await
+        .map_err(|error| format!("broke off: {}", error.without_url()))?;
+    if body.contains(wanted) {
+        Ok(())
+    } else {
+        Err(format!("does not contain {wanted:?}"))
+    }
 }

@@ -1,7 +1,7 @@
 //! Tells people what the ledger recorded.
 //!
-//! It reads the ledger's stream and publishes to the topic; if it dies, nothing is lost but a message
-//! that is delivered again, recognisable by its id.
+//! It reads the ledger's stream and publishes to the topic; if it dies, nothing is lost but a
+//! message that is delivered again, recognisable by its id.
 
 use aws::{Home, SnsAnnouncer};
 use domain::Entry;
@@ -39,8 +39,11 @@ async fn batch(announcer: &SnsAnnouncer, event: &RawValue) -> Result<BatchAnswer
 }
 
 async fn tell_commit(announcer: &SnsAnnouncer, commit: &CommitImage) -> Result<(), Failed> {
-    let entries: Result<Vec<Entry>, _> =
-        commit.entries.iter().map(|stored| serde_json::from_str(stored)).collect();
+    let entries: Result<Vec<Entry>, _> = commit
+        .entries
+        .iter()
+        .map(|stored| serde_json::from_str(stored))
+        .collect();
     let entries = entries.map_err(|error| Failed::report(&error))?;
     let told = tell(announcer, &commit.service, &entries).await;
     let told = told.map_err(|error| Failed::report(&error))?;

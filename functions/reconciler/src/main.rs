@@ -1,7 +1,7 @@
 //! Looks, every minute, at what is overdue.
 //!
-//! A lost event costs a minute, not a release: whatever has a due time in the ledger that has passed
-//! is a hint like any other, and goes through the same look.
+//! A lost event costs a minute, not a release: whatever has a due time in the ledger that has
+//! passed is a hint like any other, and goes through the same look.
 
 use domain::Hint;
 use domain::hint::Input;

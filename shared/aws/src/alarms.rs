@@ -1,5 +1,5 @@
-//! Alarms as they are: metric and composite ones, by name. What an alarm's state means to a stage is
-//! not decided here.
+//! Alarms as they are: metric and composite ones, by name. What an alarm's state means to a stage
+//! is not decided here.
 
 use std::collections::BTreeMap;
 
@@ -120,8 +120,8 @@ fn composite(alarm: &CompositeAlarm) -> Option<AlarmSeen> {
     )
 }
 
-/// `changed` is the transition's time, which the event carries as `state.timestamp`. The time of the
-/// last update moves on while nothing changes but the reason's words.
+/// `changed` is the transition's time, which the event carries as `state.timestamp`. The time of
+/// the last update moves on while nothing changes but the reason's words.
 fn made(
     arn: Option<&str>,
     state: Option<&StateValue>,

@@ -1,5 +1,5 @@
-//! What `lifecycle-hook` needs of CodeDeploy: which group a deployment belongs to, since the call does
-//! not say, and answering the call. A hook lives in its deployment's own account and Region.
+//! What `lifecycle-hook` needs of CodeDeploy: which group a deployment belongs to, since the call
+//! does not say, and answering the call. A hook lives in its deployment's own account and Region.
 
 use aws_sdk_codedeploy::error::ProvideErrorMetadata as _;
 use aws_sdk_codedeploy::types::LifecycleEventStatus;

@@ -1,5 +1,6 @@
-//! The engine's traits on AWS: [`Ledger`](engine::Ledger) on DynamoDB, [`Platform`](engine::Platform)
-//! on ECS, CodeDeploy, S3, ECR and CloudWatch, [`Announcer`](engine::Announcer) on SNS.
+//! The engine's traits on AWS: [`Ledger`](engine::Ledger) on DynamoDB,
+//! [`Platform`](engine::Platform) on ECS, CodeDeploy, S3, ECR and CloudWatch,
+//! [`Announcer`](engine::Announcer) on SNS.
 //!
 //! No rule lives here and no type of an SDK leaves: what AWS says is mapped to the domain's words,
 //! and nothing is decided on it. Each call that AWS would do twice when asked twice (registering,

@@ -1,5 +1,5 @@
-//! Where targets live: clients per account, Region and role. A role is assumed once and again shortly
-//! before its session ends.
+//! Where targets live: clients per account, Region and role. A role is assumed once and again
+//! shortly before its session ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

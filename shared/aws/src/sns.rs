@@ -10,8 +10,9 @@ use crate::errors::Trouble;
 
 /// Largest message SNS takes, in bytes (Publish, Message).
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// How long the text may be, in bytes: the first of these with which the message fits. All protocols
-/// share one message, in which control characters are escaped twice; the last one always fits.
+/// How long the text may be, in bytes: the first of these with which the message fits. All
+/// protocols share one message, in which control characters are escaped twice; the last one always
+/// fits.
 const TEXT_BYTES: [usize; 3] = [128 * 1024, 24 * 1024, 4 * 1024];
 /// Protocols behind which a program reads.
 const PROGRAMS: [&str; 5] = ["lambda", "sqs", "http", "https", "firehose"];

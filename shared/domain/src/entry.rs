@@ -1,5 +1,5 @@
-//! Entries: what the ledger decided. Immutable, numbered, chained. An entry that asks `deployer` for
-//! an action leaves it no choice: it names target, artefact and mark.
+//! Entries: what the ledger decided. Immutable, numbered, chained. An entry that asks `deployer`
+//! for an action leaves it no choice: it names target, artefact and mark.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -284,7 +284,8 @@ pub enum What {
         release: ReleaseNumber,
         /// What runs now; none when the platform could not tell.
         to: Option<ReleaseNumber>,
-        /// The stage's alarms that still fire; CloudWatch needs a while to see that things are well.
+        /// The stage's alarms that still fire; CloudWatch needs a while to see that things are
+        /// well.
         firing: Vec<String>,
     },
     /// A rollback ended badly. Nothing older is tried.

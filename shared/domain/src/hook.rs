@@ -1,4 +1,5 @@
-//! What a lifecycle hook answers: the stage's alarms are quiet and its smoke checks pass, or why not.
+//! What a lifecycle hook answers: the stage's alarms are quiet and its smoke checks pass, or why
+//! not.
 
 /// What the hook found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! What lives where: the words as types ([`name`], [`artefact`], [`config`], [`pipeline`]), what
-//! comes in ([`fact`], [`hint`]), what goes out ([`entry`], [`reason`], [`announce`]), and the rules
-//! between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`]).
+//! comes in ([`fact`], [`hint`]), what goes out ([`entry`], [`reason`], [`announce`]), and the
+//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`]).
 
 pub mod alarm;
 pub mod announce;

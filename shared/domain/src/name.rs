@@ -1,4 +1,5 @@
-//! Names and numbers: parsed once at the edge, then carried as types. What they name lives elsewhere.
+//! Names and numbers: parsed once at the edge, then carried as types. What they name lives
+//! elsewhere.
 
 use std::fmt;
 use std::str::FromStr;
@@ -232,7 +233,8 @@ impl Identity {
         self.0.rsplit(['/', ':']).next().unwrap_or(&self.0)
     }
 
-    /// Whether this identity is the person a commit names as its author (`Ravi <ravi@shop.example>`,
+    /// Whether this identity is the person a commit names as its author (`Ravi
+    /// <ravi@shop.example>`,
     /// `ravi@shop.example` or `ravi`): sessions of single sign-on are named by e-mail, IAM users by
     /// its first half.
     #[must_use]

@@ -15,8 +15,8 @@ use crate::entry::Purpose;
 use crate::fact::{Despite, RequestId};
 use crate::name::{AlarmArn, EntryId, Identity, ReleaseNumber, ServiceName, StageName};
 
-/// The format the snapshot is written in. A function that meets a newer one leaves it alone: writing
-/// it back would drop what it cannot read.
+/// The format the snapshot is written in. A function that meets a newer one leaves it alone:
+/// writing it back would drop what it cannot read.
 pub const SNAPSHOT_FORMAT: u32 = 1;
 /// Releases kept beyond those a stage refers to.
 pub const RELEASES_KEPT: u64 = 20;

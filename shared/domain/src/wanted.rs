@@ -1,5 +1,5 @@
-//! The last look before acting: is what an entry asked for still wanted? `deployer` asks this with a
-//! snapshot it has just read, so that an entry that comes late or twice does no harm.
+//! The last look before acting: is what an entry asked for still wanted? `deployer` asks this with
+//! a snapshot it has just read, so that an entry that comes late or twice does no harm.
 
 use crate::entry::Action;
 use crate::pipeline::{How, Phase, Pipeline};

@@ -3,7 +3,8 @@
 //! The engine moves what the pure core decides in and out of the world, and holds no rule of its
 //! own: [`look`] makes facts of hints by asking, [`turn`] loads, decides and commits, [`carry_out`]
 //! does on the platform what one entry asks for, [`tell`] announces it. It knows no AWS: the world
-//! behind [`Ledger`], [`Platform`] and [`Announcer`] may be DynamoDB, ECS and CodeDeploy, or memory.
+//! behind [`Ledger`], [`Platform`] and [`Announcer`] may be DynamoDB, ECS and CodeDeploy, or
+//! memory.
 
 pub mod carry_out;
 pub mod inspect;

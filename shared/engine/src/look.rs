@@ -71,8 +71,8 @@ async fn artefact(
         .collect())
 }
 
-/// The services whose source the artefact comes from: for objects, those with the longest prefix that
-/// fits.
+/// The services whose source the artefact comes from: for objects, those with the longest prefix
+/// that fits.
 async fn claimants(ledger: &impl Ledger, hint: &Hint) -> Result<Vec<ServiceName>, LedgerError> {
     let (subject, key) = match hint {
         Hint::Object { bucket, key, .. } => (Subject::Bucket(bucket.clone()), key.as_str()),

@@ -57,8 +57,8 @@ pub trait Ledger {
     /// Loads a pipeline together with what a fact mentions, in one round trip.
     async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError>;
 
-    /// Writes everything of a commit, or nothing. On [`LedgerError::Stale`] nothing was written: load and
-    /// decide again. An answer that was lost is no harm: the same commit again succeeds.
+    /// Writes everything of a commit, or nothing. On [`LedgerError::Stale`] nothing was written:
+    /// load and decide again. An answer that was lost is no harm: the same commit again succeeds.
     async fn commit(&self, commit: &Commit) -> Result<(), LedgerError>;
 
     /// Who watches a subject.
@@ -118,8 +118,9 @@ pub enum LedgerError {
     reason = "used with one runtime and static types only"
 )]
 pub trait Platform {
-    /// Looks at an artefact that was hinted at: what it is exactly, what its build said, whether it can be
-    /// deployed. `None` when it is gone (deleted since), or is no artefact at all (a folder's key).
+    /// Looks at an artefact that was hinted at: what it is exactly, what its build said, whether it
+    /// can be deployed. `None` when it is gone (deleted since), or is no artefact at all (a
+    /// folder's key).
     async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError>;
 
     /// Whether an artefact can still be deployed; `Some(why not)`, for people.
@@ -140,8 +141,8 @@ pub trait Platform {
         artefact: &Artefact,
     ) -> Result<(Progress, Running), PlatformError>;
 
-    /// What a stage's target runs now, when it can be proved: the first last good of a service that is taken
-    /// over.
+    /// What a stage's target runs now, when it can be proved: the first last good of a service that
+    /// is taken over.
     async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError>;
 
     /// Alarms as they are. One that does not exist is missing from the answer.

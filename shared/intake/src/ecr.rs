@@ -1,5 +1,5 @@
-//! ECR's events through EventBridge: an image was pushed. Whether its tag makes a release is decided
-//! later.
+//! ECR's events through EventBridge: an image was pushed. Whether its tag makes a release is
+//! decided later.
 
 use domain::Hint;
 use domain::hint::Input;

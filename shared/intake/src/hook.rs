@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::{EVENT_BYTES_MAX, Refusal, read};
 
-/// Longest id or ARN in a call, in bytes. CodeDeploy's execution ids are long: encrypted and base64.
+/// Longest id or ARN in a call, in bytes. CodeDeploy's execution ids are long: encrypted and
+/// base64.
 const ID_BYTES_MAX: usize = 4096;
 
 /// One call.
@@ -84,8 +85,9 @@ pub enum Direction {
 
 impl EcsHook {
     /// Which way the traffic moves. A rollback has no stage of its own: ECS calls the two shift
-    /// stages again, the target is still the new revision, and its weight is 0 (ECS developer guide,
-    /// "Lifecycle hooks during rollback"). At any other stage a weight of 0 only means "not yet".
+    /// stages again, the target is still the new revision, and its weight is 0 (ECS developer
+    /// guide, "Lifecycle hooks during rollback"). At any other stage a weight of 0 only means "not
+    /// yet".
     #[must_use]
     pub fn direction(&self) -> Direction {
         let production = self.production_weights.get(&self.target_revision);

@@ -1,5 +1,5 @@
-//! The reconciler's wake-up, by a scheduled rule of EventBridge or by EventBridge Scheduler. Nothing
-//! in it matters but that it is one: what is overdue stands in the ledger.
+//! The reconciler's wake-up, by a scheduled rule of EventBridge or by EventBridge Scheduler.
+//! Nothing in it matters but that it is one: what is overdue stands in the ledger.
 
 use domain::Timestamp;
 

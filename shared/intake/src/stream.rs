@@ -173,8 +173,8 @@ fn held(raw: &str, path: &str) -> Result<Held, Refusal> {
     }))
 }
 
-/// What the function returns for a batch (`ReportBatchItemFailures`): Lambda delivers again from the
-/// lowest named sequence number on; nothing named means that all is done.
+/// What the function returns for a batch (`ReportBatchItemFailures`): Lambda delivers again from
+/// the lowest named sequence number on; nothing named means that all is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchAnswer {

@@ -1,4 +1,5 @@
-//! Whatever bytes come, decoding answers: it neither panics nor takes for granted what is not there.
+//! Whatever bytes come, decoding answers: it neither panics nor takes for granted what is not
+//! there.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 

@@ -37,7 +37,12 @@ impl House {
         let ledger = DynamoLedger::new(&config, home.table.clone());
         let places = Places::new(config, home.account.clone(), home.region.clone());
         ledger.warm().await;
-        Ok(Self { home, ledger, platform: AwsPlatform::new(places), clock: SystemClock })
+        Ok(Self {
+            home,
+            ledger,
+            platform: AwsPlatform::new(places),
+            clock: SystemClock,
+        })
     }
 
     /// Takes one input through the engine and logs what came of it.
@@ -55,8 +60,8 @@ impl House {
         Ok(turned)
     }
 
-    /// Takes one event in. What cannot be understood is logged with what was wrong and acknowledged:
-    /// the same bytes will never be understood by trying again.
+    /// Takes one event in. What cannot be understood is logged with what was wrong and
+    /// acknowledged: the same bytes will never be understood by trying again.
     ///
     /// # Errors
     /// When the event has to be delivered again.

@@ -1,5 +1,5 @@
-//! The Lambda side of every function: it starts, warms and feeds them, so that each `main.rs` is the
-//! one line that makes it different. No rule lives here, and no AWS call.
+//! The Lambda side of every function: it starts, warms and feeds them, so that each `main.rs` is
+//! the one line that makes it different. No rule lives here, and no AWS call.
 
 #[cfg(feature = "house")]
 pub mod house;

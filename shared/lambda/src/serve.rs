@@ -7,8 +7,8 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// An event that could not be handled, with the whole chain of causes. Lambda delivers it again, and
-/// in the end to the dead letters.
+/// An event that could not be handled, with the whole chain of causes. Lambda delivers it again,
+/// and in the end to the dead letters.
 #[derive(Debug)]
 pub struct Failed(String);
 
@@ -22,7 +22,10 @@ impl std::error::Error for Failed {}
 
 impl From<Failed> for Diagnostic {
     fn from(failed: Failed) -> Self {
-        Self { error_type: "Failed".to_owned(), error_message: failed.0 }
+        Self {
+            error_type: "Failed".to_owned(),
+            error_message: failed.0,
+        }
     }
 }
 
@@ -56,6 +59,8 @@ where
     Handled: Future<Output = Result<Out, Failed>>,
     Out: Serialize,
 {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| handler(event.payload)))
-        .await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
+        handler(event.payload)
+    }))
+    .await
 }

@@ -1,4 +1,5 @@
-//! How an object is packed, told from its key: CodeDeploy wants to be told, and unpacks nothing else.
+//! How an object is packed, told from its key: CodeDeploy wants to be told, and unpacks nothing
+//! else.
 
 use aws_sdk_codedeploy::types::BundleType;
 

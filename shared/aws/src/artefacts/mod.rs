@@ -1,5 +1,5 @@
-//! What was uploaded or pushed: what it is exactly, what its build said, whether it can be deployed.
-//! Objects are in [`object`], images in [`image`].
+//! What was uploaded or pushed: what it is exactly, what its build said, whether it can be
+//! deployed. Objects are in [`object`], images in [`image`].
 
 mod archive;
 mod bundle;

@@ -9,8 +9,8 @@ use zip::ZipArchive;
 
 use super::archive::Names;
 
-/// How much of the end is fetched first, in bytes: the end record with the longest comment (64 KiB),
-/// and with it most directories whole.
+/// How much of the end is fetched first, in bytes: the end record with the longest comment (64
+/// KiB), and with it most directories whole.
 const TAIL_BYTES: u64 = 128 * 1024;
 /// The largest part of an archive that is fetched for its directory, in bytes.
 const DIRECTORY_BYTES_MAX: u64 = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
-//! A deployment group's deployments, newest first, and the attempt's own among them: CreateDeployment
-//! takes no idempotency token, but a description.
+//! A deployment group's deployments, newest first, and the attempt's own among them:
+//! CreateDeployment takes no idempotency token, but a description.
 
 use aws_sdk_codedeploy::Client;
 use aws_sdk_codedeploy::types::{DeploymentCreator, DeploymentInfo, DeploymentStatus};
@@ -11,7 +11,8 @@ use crate::mark;
 
 /// Most deployments of one call (BatchGetDeployments).
 const PER_CALL: usize = 25;
-/// How many of the newest are looked at for an attempt's own: a busy group's Auto Scaling makes many.
+/// How many of the newest are looked at for an attempt's own: a busy group's Auto Scaling makes
+/// many.
 const LOOKED_AT_MAX: usize = 200;
 
 /// A deployment group.

@@ -1,5 +1,5 @@
-//! What the instances of a group run, as far as CodeDeploy knows: each runs the revision of the last
-//! deployment that succeeded on it.
+//! What the instances of a group run, as far as CodeDeploy knows: each runs the revision of the
+//! last deployment that succeeded on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,8 +57,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// Takes in one deployment. Those that Auto Scaling makes bring single instances up to date; the
-    /// last one to the whole group that succeeded accounts for all the others.
+    /// Takes in one deployment. Those that Auto Scaling makes bring single instances up to date;
+    /// the last one to the whole group that succeeded accounts for all the others.
     fn step(&mut self, deployment: &DeploymentInfo, instances: &[InstanceTarget]) -> Step {
         let content = content(deployment.revision());
         for instance in instances {

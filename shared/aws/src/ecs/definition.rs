@@ -1,5 +1,5 @@
-//! Task definitions: describing one as it is, and registering the next, with nothing changed but the
-//! images of the named containers and the tags.
+//! Task definitions: describing one as it is, and registering the next, with nothing changed but
+//! the images of the named containers and the tags.
 
 use std::collections::BTreeMap;
 

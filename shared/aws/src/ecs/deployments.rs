@@ -1,4 +1,5 @@
-//! A service's deployments as ECS keeps them for 90 days, and what their statuses mean to an attempt.
+//! A service's deployments as ECS keeps them for 90 days, and what their statuses mean to an
+//! attempt.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{ServiceDeployment, ServiceDeploymentBrief, ServiceDeploymentStatus};
@@ -11,7 +12,8 @@ use super::{Wanted, own};
 use crate::errors::{self, cut};
 use crate::time;
 
-/// How many of the newest are looked at. Also the most revisions of one call (DescribeServiceRevisions).
+/// How many of the newest are looked at. Also the most revisions of one call
+/// (DescribeServiceRevisions).
 const NEWEST: i32 = 20;
 
 /// One service deployment.

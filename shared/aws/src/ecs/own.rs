@@ -11,8 +11,8 @@ use super::definition::{Definition, describe, family};
 use crate::errors;
 use crate::mark::TAG_DEPLOYMENT;
 
-/// How many of a family's newest revisions are looked at for an attempt's own: others may register a
-/// few while one attempt is repeated, not many.
+/// How many of a family's newest revisions are looked at for an attempt's own: others may register
+/// a few while one attempt is repeated, not many.
 pub(super) const RECENT: i32 = 8;
 /// How many are looked at for a release's own: as far back as a rollback usually goes.
 pub(super) const OLDER: i32 = 40;

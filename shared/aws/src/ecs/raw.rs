@@ -1,6 +1,6 @@
-//! Raw JSON through the typed client. Task definitions have fields newer than the SDK, which a typed
-//! describe-and-register would drop; so the answer's bytes are kept and the request's body replaced,
-//! while the SDK goes on to sign, retry and time out.
+//! Raw JSON through the typed client. Task definitions have fields newer than the SDK, which a
+//! typed describe-and-register would drop; so the answer's bytes are kept and the request's body
+//! replaced, while the SDK goes on to sign, retry and time out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

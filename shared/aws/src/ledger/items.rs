@@ -1,10 +1,12 @@
-//! The items of the table, one function to make each and one to read it back. No item is overwritten
-//! but the snapshot, and no item is deleted but a watch.
+//! The items of the table, one function to make each and one to read it back. No item is
+//! overwritten but the snapshot, and no item is deleted but a watch.
 //!
 //! | item | PK | SK | attributes |
 //! | --- | --- | --- | --- |
-//! | snapshot | `service#web` | `pipeline` | `version`, `head`, `format`, `snapshot`, `due_shard`?, `due_at`? |
-//! | commit | `service#web` | `commit#0000000042` | `entries`, `head`, `acts`?, `tells`?, `feed_day`, `feed_at` |
+//! | snapshot | `service#web` | `pipeline` | `version`, `head`, `format`, `snapshot`, `due_shard`?,
+//! `due_at`? |
+//! | commit | `service#web` | `commit#0000000042` | `entries`, `head`, `acts`?, `tells`?,
+//! `feed_day`, `feed_at` |
 //! | release | `service#web` | `release#0000000017` | `release` |
 //! | claim | `service#web` | `artefact#s3:…` | `artefact`, `release`? |
 //! | watch | `watch#alarm#arn:…` | `service#web#production` | `service`, `stage` or `narrow` |

@@ -1,5 +1,5 @@
-//! One commit, one transaction: the snapshot moves on, and with it everything that belongs to it, or
-//! nothing does.
+//! One commit, one transaction: the snapshot moves on, and with it everything that belongs to it,
+//! or nothing does.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,8 @@ pub(super) async fn commit(ledger: &DynamoLedger, commit: &Commit) -> Result<(),
         })?;
     let mut watches = watch_writes(ledger, &commit.watches)?;
     // A configuration of many stages with many alarms has more watches than a transaction takes.
-    // A watch too many costs a look and nothing else: what does not fit is added before, removed after.
+    // A watch too many costs a look and nothing else: what does not fit is added before, removed
+    // after.
     let Surplus { before, after } = surplus(&mut watches, room);
     watch(ledger, before).await?;
     writes.extend(watches.added);

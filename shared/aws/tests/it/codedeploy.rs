@@ -1,4 +1,5 @@
-//! CodeDeploy as a server plays it: what is created, what is found again, and what statuses come to.
+//! CodeDeploy as a server plays it: what is created, what is found again, and what statuses come
+//! to.
 
 use aws::AwsPlatform;
 use domain::artefact::Content;

@@ -1,5 +1,5 @@
-//! The ledger against MiniStack: the contract that the ledger in memory keeps, and what only a table
-//! can do.
+//! The ledger against MiniStack: the contract that the ledger in memory keeps, and what only a
+//! table can do.
 
 use std::collections::BTreeSet;
 
@@ -135,8 +135,8 @@ async fn services_are_listed_and_read_together(ledger: &DynamoLedger) {
     );
 }
 
-/// DynamoDB forgets a token after ten minutes; the stored snapshot never forgets. Its item is put there
-/// past the ledger, so that no token is known.
+/// DynamoDB forgets a token after ten minutes; the stored snapshot never forgets. Its item is put
+/// there past the ledger, so that no token is known.
 async fn a_commit_is_recognised_after_its_token(ledger: &DynamoLedger, client: &Client) {
     let name = service("forgotten");
     let commit = commit_of(ledger, &name, &configure(config(&name, "f"), "request-1")).await;

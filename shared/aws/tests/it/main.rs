@@ -1,5 +1,5 @@
-//! The adapters against what speaks AWS's protocols: MiniStack, where it is named, and a server that
-//! answers as a test tells it.
+//! The adapters against what speaks AWS's protocols: MiniStack, where it is named, and a server
+//! that answers as a test tells it.
 
 #![expect(
     clippy::unwrap_used,

@@ -140,7 +140,8 @@ impl At<'_> {
         Ok(())
     }
 
-    /// A stop may turn into a return, and either may be asked again; nothing else follows an undoing.
+    /// A stop may turn into a return, and either may be asked again; nothing else follows an
+    /// undoing.
     pub(super) fn undo(
         &mut self,
         deployment: &EntryId,

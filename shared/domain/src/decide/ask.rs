@@ -104,8 +104,8 @@ fn find_offer(draft: &Draft, stage: &StageName, release: ReleaseNumber) -> Resul
     })
 }
 
-/// An approval is for exactly this release on exactly this stage, by somebody the rule names, who did
-/// not write it, once each.
+/// An approval is for exactly this release on exactly this stage, by somebody the rule names, who
+/// did not write it, once each.
 fn approve(
     draft: &mut Draft,
     stage: &StageName,
@@ -249,8 +249,8 @@ fn override_rules(draft: &mut Draft, name: &StageName, offer: &Offer, despite: &
     Reason::PersonAsked
 }
 
-/// A person rolls back: passes gate, windows and freezes, and freezes the stage, else the next upload
-/// undoes it.
+/// A person rolls back: passes gate, windows and freezes, and freezes the stage, else the next
+/// upload undoes it.
 fn roll_back(
     draft: &mut Draft,
     name: &StageName,

@@ -1,5 +1,5 @@
-//! What lets a release in: approvals, freezes, windows, alarms, and the stage being free. After every
-//! fact all stages are settled: what may start is started, what waits says for what.
+//! What lets a release in: approvals, freezes, windows, alarms, and the stage being free. After
+//! every fact all stages are settled: what may start is started, what waits says for what.
 
 use jiff::Timestamp;
 
@@ -167,8 +167,8 @@ pub(super) fn order(
     })
 }
 
-/// What holds an offer when the stage is free; `None` lets it in. A gate answers *when*: what can be
-/// waited for carries its time.
+/// What holds an offer when the stage is free; `None` lets it in. A gate answers *when*: what can
+/// be waited for carries its time.
 #[must_use]
 pub(super) fn hold(
     pipeline: &Pipeline,

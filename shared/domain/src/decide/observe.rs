@@ -1,5 +1,5 @@
-//! What is true about an attempt: how far the platform is, what the target runs. Success is what was
-//! observed, never what was promised.
+//! What is true about an attempt: how far the platform is, what the target runs. Success is what
+//! was observed, never what was promised.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,5 @@
-//! Durations as people write them: `10s`, `5m`, `1h30m`, `7d`. A day is 24 hours. What each duration
-//! is for, and how long it may be, is not here.
+//! Durations as people write them: `10s`, `5m`, `1h30m`, `7d`. A day is 24 hours. What each
+//! duration is for, and how long it may be, is not here.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 

@@ -1,5 +1,5 @@
-//! What every ledger must do, in memory or on DynamoDB: one suite for all of them. Each part takes a
-//! ledger that may hold anything, and works on services of its own.
+//! What every ledger must do, in memory or on DynamoDB: one suite for all of them. Each part takes
+//! a ledger that may hold anything, and works on services of its own.
 
 #![expect(
     clippy::indexing_slicing,

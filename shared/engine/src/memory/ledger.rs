@@ -1,5 +1,5 @@
-//! The ledger in memory: conditional transactions, strongly consistent reads, and every write stored
-//! as the bytes DynamoDB would hold, so that nothing survives that does not serialise.
+//! The ledger in memory: conditional transactions, strongly consistent reads, and every write
+//! stored as the bytes DynamoDB would hold, so that nothing survives that does not serialise.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! The engine over the world in memory: one release from an event to last good and back, with events
-//! lost and doubled, races lost, and handlers that die before and after they commit.
+//! The engine over the world in memory: one release from an event to last good and back, with
+//! events lost and doubled, races lost, and handlers that die before and after they commit.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
 //! What was ever written must still load: one golden file for each format of entries and snapshots.
-//! A changed entry either still reads these files as they are, or raises the format and adds its own.
+//! A changed entry either still reads these files as they are, or raises the format and adds its
+//! own.
 
 use super::story::{ALICE, Story, stage};
 use crate::alarm::AlarmState;

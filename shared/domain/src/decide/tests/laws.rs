@@ -1,5 +1,5 @@
-//! Laws that hold whatever happens: random stories, told to the end. `Story::fact` checks after each
-//! fact that the entries fold to the snapshot and that the same fact again changes nothing.
+//! Laws that hold whatever happens: random stories, told to the end. `Story::fact` checks after
+//! each fact that the entries fold to the snapshot and that the same fact again changes nothing.
 
 use proptest::prelude::*;
 
@@ -221,7 +221,11 @@ fn check_gate(story: &Story) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 120,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_happens_the_laws_hold(steps in prop::collection::vec(step(), 1..120)) {

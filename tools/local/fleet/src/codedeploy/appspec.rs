@@ -256,9 +256,18 @@ mod tests {
         let spec = EcsSpec::parse(json).unwrap();
         assert_eq!(spec.task_definition, "web:7");
         assert_eq!(spec.hooks["AfterAllowTraffic"], "look");
-        let yaml = "version: 0.0\nResources:\n  - TargetService:\n      Type: AWS::ECS::Service\n      \
-                    Properties:\n        TaskDefinition: web:8\n        LoadBalancerInfo:\n          \
-                    ContainerName: web\n          ContainerPort: 80\n";
+        let yaml = [
+            "version: 0.0",
+            "Resources:",
+            "  - TargetService:",
+            "      Type: AWS::ECS::Service",
+            "      Properties:",
+            "        TaskDefinition: web:8",
+            "        LoadBalancerInfo:",
+            "          ContainerName: web",
+            "          ContainerPort: 80",
+        ];
+        let yaml = &yaml.join("\n");
         assert_eq!(EcsSpec::parse(yaml).unwrap().task_definition, "web:8");
         assert!(matches!(
             EcsSpec::parse(r#"{"Resources":[]}"#),
