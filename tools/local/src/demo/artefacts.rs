@@ -59,12 +59,27 @@ pub struct Build<'a> {
     pub author: &'a str,
     /// The share of answers, 0 to 1, that are a 500.
     pub error_rate: f64,
+    /// Whether it starts at all.
+    pub start: Start,
+}
+
+/// Whether a release starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It runs until it is stopped.
+    Runs,
+    /// It exits when it should begin to listen.
+    Crashes,
 }
 
 impl Build<'_> {
     /// What the running release does, in the words of the local fleet.
     fn app(&self) -> Value {
-        json!({ "version": self.version, "error_rate": self.error_rate })
+        let crash = match self.start {
+            Start::Runs => "never",
+            Start::Crashes => "on-start",
+        };
+        json!({ "version": self.version, "error_rate": self.error_rate, "crash": crash })
     }
 }
 
@@ -183,20 +198,25 @@ fn digest_of(blob: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(blob)))
 }
 
+/// The files of a web application with an AppSpec file, by their paths.
+#[must_use]
+pub fn bundle(build: &Build<'_>) -> [(&'static str, String); 4] {
+    let page = format!("<h1>billing {}</h1>\n", build.version);
+    [
+        ("appspec.yml", APPSPEC.to_owned()),
+        ("app.json", build.app().to_string()),
+        ("web/index.html", page),
+        ("scripts/validate.sh", VALIDATE.to_owned()),
+    ]
+}
+
 /// Writes the folder of a web application, ready for `lastgood publish`.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_bundle(folder: &Path, build: &Build<'_>) -> Result<PathBuf> {
     let folder = folder.join(build.version);
-    let page = format!("<h1>billing {}</h1>\n", build.version);
-    let files = [
-        ("appspec.yml", APPSPEC.to_owned()),
-        ("app.json", build.app().to_string()),
-        ("web/index.html", page),
-        ("scripts/validate.sh", VALIDATE.to_owned()),
-    ];
-    for (name, text) in files {
+    for (name, text) in bundle(build) {
         let path = folder.join(name);
         let written = path
             .parent()

@@ -1,5 +1,6 @@
 //! The main job, played on the local system for people to watch: two services, three releases each,
-//! the last of them bad. What is shown is what was observed; nothing is shown because it should be so.
+//! the last of them bad. What is shown is what was observed; nothing is shown because it should be
+//! so.
 //!
 //! The end-to-end tests use the same hands and eyes: `account`, `artefacts`, `targets`, `lastgood`,
 //! `ledger`, `notices`, `running` and `load` are public for them.
@@ -55,8 +56,14 @@ pub async fn run(system: &System, folder: &Path, screen: Screen) -> Result<()> {
     let scene = Scene::set(system, folder, show).await?;
     let (rows, seen) = (Mutex::default(), Mutex::default());
     let played = acts(&scene, &rows, &seen).await;
+    let print = |text: &str| {
+        if screen != Screen::Silent {
+            // A closed standard output is nobody's loss.
+            drop(writeln!(io::stdout(), "{}", text.trim_end()));
+        }
+    };
     let told = match &played {
-        Ok(()) => histories(&scene).await,
+        Ok(()) => histories(&scene, print).await,
         Err(_) => Ok(()),
     };
     let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +101,7 @@ async fn acts(scene: &Scene, rows: &Mutex<Vec<Row>>, seen: &Mutex<Seen>) -> Resu
 }
 
 /// The story once more, as `lastgood history` tells it; and the proof that nobody changed it.
-async fn histories(scene: &Scene) -> Result<()> {
+async fn histories(scene: &Scene, print: impl Fn(&str)) -> Result<()> {
     for service in &scene.services {
         let arguments = [
             "history",
@@ -110,9 +117,4 @@ async fn histories(scene: &Scene) -> Result<()> {
         print(&format!("$ lastgood verify {}\n{verified}", service.name));
     }
     Ok(())
-}
-
-/// Writes to standard output. A closed one is nobody's loss.
-fn print(text: &str) {
-    drop(writeln!(io::stdout(), "{}", text.trim_end()));
 }

@@ -1,6 +1,6 @@
 //! What happens: three releases of each service go their way, and everything is looked for in three
-//! places: in the ledger, on the platform, and in what people hear. What was not observed is an error
-//! that says so.
+//! places: in the ledger, on the platform, and in what people hear. What was not observed is an
+//! error that says so.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
-    artefacts::{self, Build},
+    artefacts::{self, Build, Start},
     ledger::Entry,
     load::Count,
     report::{Row, Seen},
@@ -45,6 +45,7 @@ const fn build(version: &'static str, number: u32, error_rate: f64) -> Build<'st
         number,
         author: "Ravi <ravi@shop.example>",
         error_rate,
+        start: Start::Runs,
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{
     account::Account,
-    artefacts::{self, Build},
+    artefacts::{self, Build, Start},
     lastgood::Lastgood,
     ledger::Ledger,
     load::{Count, Load},
@@ -154,6 +154,7 @@ async fn containers(account: &Account) -> Result<BTreeMap<&'static str, Door>> {
         number: 0,
         author: "nobody",
         error_rate: 0.0,
+        start: Start::Runs,
     };
     artefacts::make_repository(account, PLACEHOLDER).await?;
     artefacts::push_image(account, PLACEHOLDER, "latest", &placeholder).await?;

@@ -20,6 +20,10 @@ const FUNCTIONS: [&str; 9] = [
     "reconciler",
 ];
 
+/// What may end with an error: hooks, whose caller has to hear of it, and the stream's consumers, for
+/// which it is the way to the dead letters.
+const MAY_FAIL: [&str; 3] = ["deployer", "lifecycle-hook", "notifier"];
+
 #[test]
 fn sample_events_crash_nothing_and_set_nothing_off() {
     on(async |world| {
@@ -80,7 +84,10 @@ async fn feed(world: &World, function: &str, folder: &str) -> Result<Vec<String>
             .account
             .invoke(&format!("lastgood-{function}"), &event)
             .await?;
-        if let Some(error) = invoked.error {
+        let Some(error) = invoked.error else { continue };
+        // A crash or a timeout has a type of Lambda's own.
+        let told = invoked.payload["errorType"] == "Failed" && MAY_FAIL.contains(&function);
+        if !told {
             failures.push(format!("{}: {error}: {}", path.display(), invoked.payload));
         }
     }
