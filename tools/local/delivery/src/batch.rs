@@ -1,6 +1,7 @@
 //! One batch of a stream on its way through a function: what is invoked next, what is retried,
 //! cut in two, or discarded. Pure; the records themselves stay outside, here they are positions.
-//! Sources: Lambda developer guide, services-dynamodb-errors and services-ddb-batchfailurereporting.
+//! Sources: Lambda developer guide, services-dynamodb-errors and
+//! services-ddb-batchfailurereporting.
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
