@@ -1,7 +1,11 @@
 //! The whole system, end to end: MiniStack, gateway, delivery, fleet, the template and the
 //! functions as they are, driven from outside as people and AWS drive it. One system serves all
 //! tests of this binary; each test has services of its own on it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to panic"
+)]
 
 mod alarms;
 mod events;

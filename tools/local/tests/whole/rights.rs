@@ -87,7 +87,7 @@ fn only_the_deployer_may_change_what_runs() {
 
 /// What AWS says when a function's role calls.
 async fn call(world: &World, function: &str, service: &str, operation: &str) -> Result<String> {
-    let account = world.account.signed_by(credentials(world, function).await?);
+    let account = world.account.signed_by(credentials(world, function)?);
     let mut all = calls().into_iter();
     let (_, _, input) = all.find(|call| call.1 == operation).context("a call")?;
     let said = match service {
@@ -101,7 +101,7 @@ async fn call(world: &World, function: &str, service: &str, operation: &str) -> 
 }
 
 /// The credentials that MiniStack gives to a function: they follow from its ARN and its role's.
-async fn credentials(world: &World, function: &str) -> Result<Signer> {
+fn credentials(world: &World, function: &str) -> Result<Signer> {
     let home = world.system.home();
     let name = format!("lastgood-{function}");
     let arn = format!(
