@@ -1,5 +1,5 @@
 //! The snapshot: what the rules need to know of a service, and nothing that grows with its history.
-//! How it changes is in [`crate::apply`], what is decided on it in [`crate::decide`].
+//! How it changes is in [`mod@crate::apply`], what is decided on it in [`mod@crate::decide`].
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
