@@ -19,7 +19,8 @@ const TICK: Duration = Duration::from_secs(2);
 const STATE: &str = "demo";
 
 /// Play the main job: releases of two services that go well, and one that does not. It starts a
-/// local system of its own, takes a minute or two, and exits with 0 only if every step was observed.
+/// local system of its own, takes a minute or two, and exits with 0 only if every step was
+/// observed.
 #[derive(Debug, Args)]
 pub struct Demo {}
 

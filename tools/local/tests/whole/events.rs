@@ -20,8 +20,8 @@ const FUNCTIONS: [&str; 9] = [
     "reconciler",
 ];
 
-/// What may end with an error: hooks, whose caller has to hear of it, and the stream's consumers, for
-/// which it is the way to the dead letters.
+/// What may end with an error: hooks, whose caller has to hear of it, and the stream's consumers,
+/// for which it is the way to the dead letters.
 const MAY_FAIL: [&str; 3] = ["deployer", "lifecycle-hook", "notifier"];
 
 #[test]

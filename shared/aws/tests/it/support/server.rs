@@ -42,11 +42,10 @@ impl Server {
     }
 
     /// Answers an operation with a function of its input: JSON, or an error's code and message.
-    pub(crate) fn on(
-        &self,
-        operation: &'static str,
-        answer: impl Fn(&Value) -> Result<Value, (&'static str, &'static str)> + Send + Sync + 'static,
-    ) {
+    pub(crate) fn on<Answer>(&self, operation: &'static str, answer: Answer)
+    where
+        Answer: Fn(&Value) -> Result<Value, (&'static str, &'static str)> + Send + Sync + 'static,
+    {
         self.told
             .lock()
             .unwrap()
