@@ -2,7 +2,10 @@
 //! with signed requests of our own (who is this, which functions are there, is this allowed). What
 //! is asked for is decided elsewhere.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri, header, response::Parts, uri};
@@ -10,7 +13,7 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -27,6 +30,10 @@ pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
 const IAM_VERSION: &str = "2010-05-08";
 const SNS_VERSION: &str = "2010-03-31";
 const STS_VERSION: &str = "2011-06-15";
+
+/// How long a connection is kept unused. MiniStack closes its side after 75 seconds, and a request
+/// sent at that very moment would be lost.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// An account and a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,7 +81,10 @@ impl Emulator {
         Self {
             address,
             root_secret: root_secret.into(),
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_MAX)
+                .build(connector),
         }
     }
 

@@ -8,7 +8,7 @@ use fleet::{Api, Call, Caller, Fleet};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::{
@@ -87,7 +87,8 @@ impl Server {
             async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
         });
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
+            // It would close connections that SDKs keep for later, in the moment they are used.
+            .header_read_timeout(None)
             .serve_connection(TokioIo::new(stream), service)
             .await;
         if let Err(error) = served {

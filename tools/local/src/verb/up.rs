@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use delivery::Unkind;
 use tokio::{
     process::Command,
     signal::unix::{SignalKind, signal},
@@ -34,6 +35,10 @@ pub struct Up {
     /// Leave it running in the background; end it with `cargo local down`.
     #[arg(long)]
     detach: bool,
+    /// Deliver events as badly as AWS allows itself to: twice, late, out of order, some never. The
+    /// same seed makes the same choices.
+    #[arg(long, value_name = "SEED")]
+    unkind: Option<u64>,
 }
 
 impl Up {
@@ -41,80 +46,96 @@ impl Up {
         let paths = Paths::of_repository();
         fs::create_dir_all(paths.state()).map_err(Trouble::file("make", paths.state()))?;
         if self.detach {
-            detached(&paths, self.port).await
+            self.detached(&paths).await
         } else {
-            foreground(paths, self.port).await
+            self.foreground(paths).await
         }
     }
-}
 
-async fn foreground(paths: Paths, port: u16) -> Result<ExitCode, Trouble> {
-    log_to(&paths.log())?;
-    let screen = Screen::of_stderr();
-    let options = Options {
-        port,
-        ..Options::laptop(paths.clone(), screen)
-    };
-    let mut interrupted = std::pin::pin!(interrupted()?);
-    let mut system = tokio::select! {
-        system = System::start(options) => system?,
-        () = &mut interrupted => {
-            screen::line("ended before it was ready");
-            return Ok(ExitCode::FAILURE);
-        },
-    };
-    screen::line(&usage(&system, &paths));
-    let broken = tokio::select! {
-        () = &mut interrupted => false,
-        () = system.broken() => true,
-    };
-    screen::line("ending …");
-    system.stop().await;
-    if broken {
-        return Err(Trouble::EmulatorEnded {
-            log: paths.emulator_log(),
-        });
+    async fn foreground(self, paths: Paths) -> Result<ExitCode, Trouble> {
+        log_to(&paths.log())?;
+        let screen = Screen::of_stderr();
+        let options = Options {
+            port: self.port,
+            unkind: self.unkind.map_or(Unkind::kind(), unkind),
+            ..Options::laptop(paths.clone(), screen)
+        };
+        let mut interrupted = std::pin::pin!(interrupted()?);
+        let mut system = tokio::select! {
+            system = System::start(options) => system?,
+            () = &mut interrupted => {
+                screen::line("ended before it was ready");
+                return Ok(ExitCode::FAILURE);
+            },
+        };
+        screen::line(&usage(&system, &paths));
+        let broken = tokio::select! {
+            () = &mut interrupted => false,
+            () = system.broken() => true,
+        };
+        screen::line("ending …");
+        system.stop().await;
+        if broken {
+            return Err(Trouble::EmulatorEnded {
+                log: paths.emulator_log(),
+            });
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
-}
 
-/// Starts ourselves once more, in the background, and waits until that one is ready.
-async fn detached(paths: &Paths, port: u16) -> Result<ExitCode, Trouble> {
-    if let Some(record) = instance::running(paths.state())? {
-        let instance::Record { pid, endpoint, .. } = record;
-        return Err(Trouble::AlreadyRunning { pid, endpoint });
-    }
-    let ourselves = std::env::current_exe().map_err(Trouble::io("find our own program"))?;
-    let path = paths.detached_log();
-    let log = File::create(&path).map_err(Trouble::file("write", &path))?;
-    let errors = log.try_clone().map_err(Trouble::file("write", &path))?;
-    let mut child = Command::new(ourselves)
-        .args(["up", "--port", &port.to_string()])
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        // Ctrl-C in this terminal is not meant for it.
-        .process_group(0)
-        .spawn()
-        .map_err(Trouble::io("start the local system"))?;
-    let mut shown = 0;
-    loop {
-        shown = show(&path, shown);
-        if child
-            .try_wait()
-            .map_err(Trouble::io("wait for the local system"))?
-            .is_some()
-        {
-            show(&path, shown);
-            return Ok(ExitCode::FAILURE);
+    /// Starts ourselves once more, in the background, and waits until that one is ready.
+    async fn detached(self, paths: &Paths) -> Result<ExitCode, Trouble> {
+        if let Some(record) = instance::running(paths.state())? {
+            let instance::Record { pid, endpoint, .. } = record;
+            return Err(Trouble::AlreadyRunning { pid, endpoint });
         }
-        if instance::running(paths.state())?.is_some_and(|record| record.phase == Phase::Ready) {
-            break;
+        let ourselves = std::env::current_exe().map_err(Trouble::io("find our own program"))?;
+        let path = paths.detached_log();
+        let log = File::create(&path).map_err(Trouble::file("write", &path))?;
+        let errors = log.try_clone().map_err(Trouble::file("write", &path))?;
+        let mut child = Command::new(ourselves)
+            .args(["up", "--port", &self.port.to_string()])
+            .args(self.unkind.map(|seed| format!("--unkind={seed}")))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // Ctrl-C in this terminal is not meant for it.
+            .process_group(0)
+            .spawn()
+            .map_err(Trouble::io("start the local system"))?;
+        let mut shown = 0;
+        loop {
+            shown = show(&path, shown);
+            if child
+                .try_wait()
+                .map_err(Trouble::io("wait for the local system"))?
+                .is_some()
+            {
+                show(&path, shown);
+                return Ok(ExitCode::FAILURE);
+            }
+            if instance::running(paths.state())?.is_some_and(|record| record.phase == Phase::Ready)
+            {
+                break;
+            }
+            tokio::time::sleep(READY_POLL).await;
         }
+        // How to use it is said right after it is ready.
         tokio::time::sleep(READY_POLL).await;
+        show(&path, shown);
+        Ok(ExitCode::SUCCESS)
     }
-    show(&path, shown);
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that AWS's documents allow, often enough to be seen within minutes.
+fn unkind(seed: u64) -> Unkind {
+    Unkind {
+        double: 0.2,
+        delay: Some(Duration::ZERO..Duration::from_secs(3)),
+        shuffle: 0.1,
+        drop_best_effort: 0.1,
+        seed,
+    }
 }
 
 /// Shows the lines of a log from the `from`th on; gives how many there are.
@@ -150,12 +171,13 @@ The local system is ready at {endpoint}. In another terminal:
 then for example:
 
   aws s3 cp web.zip s3://$LASTGOOD_BUCKET/web/web.zip
-  cargo run -p lastgood -- status
+  {lastgood} status
   aws ecs list-clusters
 
 What functions say: {log}
-To end it: Ctrl-C here, or `cargo local down`.",
+To end it: `cargo local down`, or Ctrl-C where it runs.",
         endpoint = system.endpoint(),
+        lastgood = system.lastgood().display(),
         people = people.join("\n"),
         log = paths.emulator_log().display(),
     )
