@@ -51,6 +51,12 @@ impl Entry {
         }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.entry.get("seq").and_then(Value::as_u64).unwrap_or(0)
+    }
+
     /// A field of what was decided, by its path: `/release/artefact`.
     #[must_use]
     pub fn field(&self, path: &str) -> Option<&Value> {

@@ -43,11 +43,17 @@ pub struct Notice {
 impl Notice {
     /// Whether it is this kind of announcement about this release on this stage.
     #[must_use]
-    pub fn is(&self, service: &str, kind: &str, stage: &str, release: u64) -> bool {
+    pub fn is(
+        &self,
+        service: &str,
+        kind: &str,
+        stage: &str,
+        release: impl Into<Option<u64>>,
+    ) -> bool {
         self.service == service
             && self.kind == kind
             && self.stage.as_deref() == Some(stage)
-            && self.release == Some(release)
+            && self.release == release.into()
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     report::{Row, Seen},
     running,
     show::Lane,
-    stage::{Kind, PRODUCTION, Scene, Service},
+    stage::{Kind, PRODUCTION, STAGES, Scene, Service},
 };
 
 /// How long anything may take until it shows in the ledger.
@@ -28,6 +28,8 @@ const ECHO_MAX: Duration = Duration::from_secs(20);
 const CUSTOMERS: u32 = 150;
 /// What `lastgood` answers when a rule says no.
 const EXIT_NOT_ALLOWED: i32 = 4;
+/// The release that a service which runs already begins with.
+const ADOPTED: u64 = 1;
 /// So many requests in a row must succeed after a rollback.
 const QUIET_REQUESTS: u64 = 200;
 
@@ -68,6 +70,7 @@ struct Release {
 impl Player<'_> {
     /// The first release: by itself to dev and test, by approval to production.
     pub(super) async fn first(&self) -> Result<()> {
+        self.taken_over().await?;
         let [first, _, _] = &BUILDS;
         let release = self.to_the_gate(first).await?;
         self.approve(&release).await?;
@@ -103,6 +106,36 @@ impl Player<'_> {
         let before = self.service.customers();
         self.approve(&release).await?;
         self.rolled_back(&release, &good, before).await
+    }
+
+    /// What ran before Lastgood came: on ECS something that can be returned to, on new instances
+    /// nothing.
+    async fn taken_over(&self) -> Result<()> {
+        for (stage, _) in STAGES {
+            let what = format!("{stage} is taken over as it is");
+            match self.service.kind {
+                Kind::Ecs => {
+                    self.ledger(&what, |entry| entry.is("adopted", stage, ADOPTED))
+                        .await?;
+                }
+                Kind::CodeDeploy => {
+                    self.ledger(&what, |entry| {
+                        entry.kind() == "nothing_to_adopt" && entry.stage.as_deref() == Some(stage)
+                    })
+                    .await?;
+                    self.hear("nothing-to-adopt", stage, None).await?;
+                }
+            }
+        }
+        self.say(match self.service.kind {
+            Kind::Ecs => {
+                "what it runs already is release 1: good, and where a bad one would go back to"
+            }
+            Kind::CodeDeploy => {
+                "its instances are new: the first release has nothing to go back to"
+            }
+        });
+        Ok(())
     }
 
     /// Publishes a build and follows it until it waits for a person.
@@ -299,6 +332,19 @@ impl Player<'_> {
             seconds,
             load: Some(load),
         });
+        self.calm(&end).await
+    }
+
+    /// The alarm is over, and nobody had to be called.
+    async fn calm(&self, since: &Entry) -> Result<()> {
+        self.ledger("the alarm is quiet again", |entry| {
+            let quiet = entry
+                .field("/seen/state")
+                .is_some_and(|state| state == "ok");
+            entry.kind() == "alarm_noted" && quiet && entry.seq() > since.seq()
+        })
+        .await?;
+        self.say("production: the alarm is quiet again, and nobody had to be called");
         Ok(())
     }
 
@@ -347,9 +393,10 @@ impl Player<'_> {
         Ok(count)
     }
 
-    async fn hear(&self, kind: &str, stage: &str, release: u64) -> Result<()> {
-        let name = self.service.name;
-        let what = format!("{kind}, {name} {stage} release {release}");
+    async fn hear(&self, kind: &str, stage: &str, release: impl Into<Option<u64>>) -> Result<()> {
+        let (name, release) = (self.service.name, release.into());
+        let which = release.map_or_else(String::new, |number| format!(" release {number}"));
+        let what = format!("{kind}, {name} {stage}{which}");
         let wanted = self.scene.notices.until(&what, ECHO_MAX, |notice| {
             notice.is(name, kind, stage, release)
         });
