@@ -27,6 +27,7 @@ mod codedeploy;
 pub mod connect;
 #[cfg(feature = "platform")]
 mod ecs;
+#[cfg(any(feature = "announcer", feature = "ledger", feature = "platform"))]
 mod errors;
 #[cfg(feature = "platform")]
 mod hooks;

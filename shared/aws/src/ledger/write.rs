@@ -45,7 +45,11 @@ pub(super) async fn commit(ledger: &DynamoLedger, commit: &Commit) -> Result<(),
     if let Err(error) = sent {
         trouble::write(&error, commit)?;
     }
-    watch(ledger, after).await
+    // The commit is done, whatever becomes of watches that nobody needs any more.
+    if let Err(error) = watch(ledger, after).await {
+        tracing::warn!(service = %commit.service, %error, "watches were left behind");
+    }
+    Ok(())
 }
 
 /// Everything but watches.

@@ -1,6 +1,8 @@
 //! CodeDeploy as a server plays it: what is created, what is found again, and what statuses come
 //! to.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use aws::AwsPlatform;
 use domain::artefact::Content;
 use domain::config::{Target, TaskBase};
@@ -246,6 +248,29 @@ async fn a_group_takes_one_at_a_time() {
         "The Deployment Group 'production' already has an active Deployment 'd-THEIRS001'",
     );
     assert_eq!(world.platform.deploy(&order()).await.unwrap(), occupied);
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_was_lost_is_found() {
+    let world = World::start().await;
+    world.deployments(vec![ours("Created", json!({})), before()]);
+    let looks = AtomicU32::new(0);
+    world.server.on("ListDeployments", move |_| {
+        let seen = looks.fetch_add(1, Ordering::Relaxed) > 0;
+        let ids = if seen {
+            json!(["d-OURS00001"])
+        } else {
+            json!([])
+        };
+        Ok(json!({ "deployments": ids }))
+    });
+    world.server.refuses(
+        "CreateDeployment",
+        "DeploymentLimitExceededException",
+        "The Deployment Group 'production' already has an active Deployment 'd-OURS00001'",
+    );
+    let begun = world.platform.deploy(&order()).await.unwrap();
+    assert!(matches!(begun, Answer::Begun { platform_id, .. } if platform_id == "d-OURS00001"));
 }
 
 #[tokio::test]

@@ -256,6 +256,23 @@ async fn a_stop_asks_for_the_revision_before() {
 }
 
 #[tokio::test]
+async fn a_stop_finds_the_try_that_won() {
+    let world = World::start().await;
+    world.definitions(&[(7, None), (8, Some("web/42")), (9, Some("web/42"))]);
+    let raced = [
+        ("won", 9, "IN_PROGRESS"),
+        ("lost", 8, "STOPPED"),
+        ("old", 7, "SUCCESSFUL"),
+    ];
+    world.deployments(&raced);
+    world.server.says("StopServiceDeployment", json!({}));
+    let named = stop_order(Some(&deployment("lost")));
+    assert_eq!(world.platform.stop(&named).await.unwrap(), Answer::Stopping);
+    let asked = &world.asked("StopServiceDeployment")[0];
+    assert_eq!(asked["serviceDeploymentArn"], deployment("won"));
+}
+
+#[tokio::test]
 async fn what_is_over_or_never_began_is_not_stopped() {
     let world = World::start().await;
     assert_eq!(
