@@ -2,7 +2,7 @@
 //! own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use local::{Options, Paths, Screen, System, Trouble, instance};
 
