@@ -95,6 +95,15 @@ impl std::fmt::Debug for Running {
     }
 }
 
+/// The account and Region that the stack lives in.
+#[must_use]
+pub fn home() -> Place {
+    Place {
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
+    }
+}
+
 impl System {
     /// Starts everything, deploys the stack, makes the people and writes their environments.
     ///
@@ -112,10 +121,7 @@ impl System {
             .map_err(Trouble::io("find our own address"))?;
         let endpoint = format!("http://{address}");
         let claim = Claim::take(paths.state(), endpoint.clone())?;
-        let home = Place {
-            account: ACCOUNT.to_owned(),
-            region: REGION.to_owned(),
-        };
+        let home = home();
 
         // The compiler and pip are the slow ones, and have nothing to do with each other.
         let (package, ministack) = tokio::try_join!(
@@ -148,7 +154,6 @@ impl System {
             own.write(&paths.environment(person.name))?;
             people.push((person, own));
         }
-        claim.ready()?;
         Ok(Self {
             home,
             outputs,
@@ -158,6 +163,14 @@ impl System {
             running,
             claim,
         })
+    }
+
+    /// Tells other processes that it can be used: after whatever else has to be made first.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn ready(&self) -> Result<(), Trouble> {
+        self.claim.ready()
     }
 
     /// The gateway's address, for `AWS_ENDPOINT_URL`.

@@ -71,6 +71,9 @@ pub enum Trouble {
         /// The end of it.
         tail: String,
     },
+    /// The sample services could not be made.
+    #[error("the sample services could not be made: {0:#}")]
+    Sample(anyhow::Error),
     /// MiniStack ended while the system ran.
     #[error("MiniStack ended by itself; {} may say why", .log.display())]
     EmulatorEnded {
@@ -205,6 +208,7 @@ impl Trouble {
             Self::Build { .. } => Some("`cargo build` says more".to_owned()),
             Self::StackPending { .. } => Some("see .lastgood/ministack.log".to_owned()),
             Self::EmulatorEnded { .. } => Some("start again with `cargo local up`".to_owned()),
+            Self::Sample(_) => Some("`cargo local up --bare` starts without them".to_owned()),
             Self::NoBinary(_)
             | Self::Stack { .. }
             | Self::NoOutput(_)

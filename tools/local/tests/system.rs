@@ -18,6 +18,7 @@ async fn a_system_starts_serves_and_leaves_nothing_behind() {
         Ok(system) => system,
         Err(trouble) => panic!("{}", trouble.report()),
     };
+    system.ready().unwrap();
     assert!(system.endpoint().starts_with("http://127.0.0.1:"));
     let record = instance::running(folder.path()).unwrap().unwrap();
     assert_eq!(record.phase, instance::Phase::Ready);

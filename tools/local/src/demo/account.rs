@@ -31,11 +31,17 @@ impl Account {
     /// # Errors
     /// When the gateway's address is none.
     pub fn root(system: &System) -> Result<Self> {
-        let endpoint = system.endpoint();
+        Self::at(&system.endpoint(), system.home().clone())
+    }
+
+    /// The same, of a system that runs in another process.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn at(endpoint: &str, home: Place) -> Result<Self> {
         let address = endpoint.trim_start_matches("http://").parse();
         let address = address.with_context(|| format!("{endpoint} is no address"))?;
         let emulator = Emulator::new(address, ROOT_SECRET);
-        let home = system.home().clone();
         let signer = emulator.root(&home);
         Ok(Self {
             emulator,

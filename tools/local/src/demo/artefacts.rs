@@ -112,6 +112,25 @@ pub async fn push_image(
     tag: &str,
     build: &Build<'_>,
 ) -> Result<String> {
+    let manifest = push_layers(account, repository, build).await?;
+    put_manifest(account, repository, Some(tag), &manifest).await
+}
+
+/// The same without a tag, by its digest alone.
+///
+/// # Errors
+/// When ECR refuses.
+pub async fn push_untagged(
+    account: &Account,
+    repository: &str,
+    build: &Build<'_>,
+) -> Result<String> {
+    let manifest = push_layers(account, repository, build).await?;
+    put_manifest(account, repository, None, &manifest).await
+}
+
+/// Uploads an image's layer and configuration; gives its manifest.
+async fn push_layers(account: &Account, repository: &str, build: &Build<'_>) -> Result<String> {
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
@@ -135,26 +154,28 @@ pub async fn push_image(
         "config": { "mediaType": CONFIG, "digest": digest, "size": config.len() },
         "layers": [{ "mediaType": LAYER, "digest": layer, "size": EMPTY_LAYER.len() }],
     });
-    put_manifest(account, repository, tag, &manifest.to_string()).await
+    Ok(manifest.to_string())
 }
 
-/// Names a manifest by a tag, which is what makes an image of uploaded layers, or a further name of
-/// an image that is there. Gives its digest.
+/// Puts a manifest, which is what makes an image of uploaded layers, or with another tag a further
+/// name of an image that is there. Gives its digest.
 ///
 /// # Errors
 /// When ECR refuses.
 pub async fn put_manifest(
     account: &Account,
     repository: &str,
-    tag: &str,
+    tag: Option<&str>,
     manifest: &str,
 ) -> Result<String> {
-    let input = json!({
+    let mut input = json!({
         "repositoryName": repository,
-        "imageTag": tag,
         "imageManifest": manifest,
         "imageManifestMediaType": MANIFEST,
     });
+    if let (Some(tag), Some(fields)) = (tag, input.as_object_mut()) {
+        fields.insert("imageTag".to_owned(), json!(tag));
+    }
     let answer = account.ecr("PutImage", input).await?;
     let digest = answer.pointer("/image/imageId/imageDigest");
     let digest = digest

@@ -14,6 +14,7 @@ pub mod notices;
 mod play;
 mod report;
 pub mod running;
+pub mod sample;
 mod show;
 mod stage;
 pub mod targets;

@@ -1,20 +1,20 @@
 //! The scene: two services as a team would have them, described to Lastgood by service files and
 //! watched from all sides. What happens on it is `play`.
 
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Mutex};
+use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Mutex};
 
 use anyhow::{Context, Result};
 
 use super::{
     account::Account,
-    artefacts::{self, Build, Start},
     lastgood::Lastgood,
     ledger::Ledger,
     load::{Count, Load},
     notices::Notices,
     running::Target,
+    sample::{self, Sample},
     show::Show,
-    targets::{self, Door},
+    targets::Door,
 };
 use crate::system::System;
 
@@ -22,8 +22,6 @@ use crate::system::System;
 pub(super) const STAGES: [(&str, u32); 3] = [("dev", 2), ("test", 2), (PRODUCTION, 3)];
 /// The stage that waits for a person.
 pub(super) const PRODUCTION: &str = "production";
-/// What ECS runs before the first release, as every new service has to run something.
-const PLACEHOLDER: &str = "placeholder";
 /// The queue that hears the announcements.
 const QUEUE: &str = "demo-announcements";
 
@@ -113,18 +111,9 @@ impl Scene {
         let topic = system.environment().get("LASTGOOD_TOPIC");
         let topic = topic.context("the stack has no topic")?;
         let notices = Notices::listen(&account, topic, QUEUE).await?;
-        let (shop, billing) = tokio::try_join!(containers(&account), instances(&account))?;
-        let bucket = system.environment().get("LASTGOOD_BUCKET");
-        let bucket = bucket.context("the stack has no bucket")?;
-        let files = [
-            write(folder, "shop", &shop_file())?,
-            write(folder, "billing", &billing_file(bucket))?,
-        ];
+        let Sample { shop, billing } = sample::make(system, folder).await?;
         let root = Lastgood::of_root(system);
         let alice = Lastgood::of(system, "alice")?;
-        let names: Vec<&str> = files.iter().map(String::as_str).collect();
-        let arguments: Vec<&str> = ["apply"].into_iter().chain(names).collect();
-        alice.must(&arguments).await?;
         let service = |name, kind, doors| Service {
             name,
             kind,
@@ -148,55 +137,14 @@ impl Scene {
     }
 }
 
-async fn containers(account: &Account) -> Result<BTreeMap<&'static str, Door>> {
-    let placeholder = Build {
-        version: PLACEHOLDER,
-        number: 0,
-        author: "nobody",
-        error_rate: 0.0,
-        start: Start::Runs,
-    };
-    artefacts::make_repository(account, PLACEHOLDER).await?;
-    artefacts::push_image(account, PLACEHOLDER, "latest", &placeholder).await?;
-    artefacts::make_repository(account, "shop").await?;
-    let image = artefacts::image_name(account, PLACEHOLDER, "latest");
-    let mut doors = BTreeMap::new();
-    for (stage, count) in STAGES {
-        let door = targets::make_ecs_service(account, stage, "shop", count, &image).await?;
-        targets::make_alarm(account, &format!("shop-{stage}-errors"), &door).await?;
-        doors.insert(stage, door);
-    }
-    for (stage, _) in STAGES {
-        targets::steady(account, stage, "shop").await?;
-    }
-    Ok(doors)
-}
-
-async fn instances(account: &Account) -> Result<BTreeMap<&'static str, Door>> {
-    targets::make_application(account, "billing").await?;
-    let mut doors = BTreeMap::new();
-    for (stage, count) in STAGES {
-        let door = targets::make_group(account, "billing", stage, count).await?;
-        targets::make_alarm(account, &format!("billing-{stage}-errors"), &door).await?;
-        doors.insert(stage, door);
-    }
-    Ok(doors)
-}
-
-fn write(folder: &Path, service: &str, text: &str) -> Result<String> {
-    let path = folder.join(format!("{service}.yaml"));
-    fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-    Ok(path.display().to_string())
-}
-
-fn shop_file() -> String {
+pub(super) fn shop_file() -> String {
     let source = "{ ecr: { repository: shop } }";
     service_file("shop", source, |stage| {
         format!("{{ ecs: {{ cluster: {stage}, service: shop, containers: [web] }} }}")
     })
 }
 
-fn billing_file(bucket: &str) -> String {
+pub(super) fn billing_file(bucket: &str) -> String {
     let source = format!("{{ s3: {{ bucket: {bucket}, prefix: billing/ }} }}");
     service_file("billing", &source, |stage| {
         format!("{{ codedeploy: {{ application: billing, group: {stage} }} }}")

@@ -2,6 +2,7 @@
 
 mod demo;
 mod down;
+mod push;
 mod status;
 mod up;
 
@@ -18,6 +19,8 @@ pub enum Verb {
     Up(up::Up),
     /// Watch it: releases that go well, and one that does not.
     Demo(demo::Demo),
+    /// Push an image of the sample service `shop`.
+    Push(push::Push),
     /// End it.
     Down(down::Down),
     /// Say whether it runs.
@@ -32,6 +35,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode, Trouble> {
     match verb {
         Verb::Up(up) => up.run().await,
         Verb::Demo(demo) => demo.run().await,
+        Verb::Push(push) => push.run().await,
         Verb::Down(down) => down.run().await,
         Verb::Status(status) => status.run(),
     }

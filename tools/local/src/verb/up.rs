@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    demo::sample,
     instance::{self, Phase},
     paths::Paths,
     people::PEOPLE,
@@ -39,6 +40,9 @@ pub struct Up {
     /// same seed makes the same choices.
     #[arg(long, value_name = "SEED")]
     unkind: Option<u64>,
+    /// Without the two sample services.
+    #[arg(long)]
+    bare: bool,
 }
 
 impl Up {
@@ -68,7 +72,16 @@ impl Up {
                 return Ok(ExitCode::FAILURE);
             },
         };
-        screen::line(&usage(&system, &paths));
+        let sample = if self.bare {
+            String::new()
+        } else {
+            let step = screen.step("Samples");
+            let text = samples(&system, &paths).await?;
+            step.done("shop on ECS, billing on CodeDeploy");
+            text
+        };
+        system.ready()?;
+        screen::line(&usage(&system, &paths, &sample));
         let broken = tokio::select! {
             () = &mut interrupted => false,
             () = system.broken() => true,
@@ -96,6 +109,7 @@ impl Up {
         let mut child = Command::new(ourselves)
             .args(["up", "--port", &self.port.to_string()])
             .args(self.unkind.map(|seed| format!("--unkind={seed}")))
+            .args(self.bare.then_some("--bare"))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -150,7 +164,31 @@ fn show(log: &Path, from: usize) -> usize {
     complete.lines().count().max(from)
 }
 
-fn usage(system: &System, paths: &Paths) -> String {
+/// Makes the sample services; gives how to play with them.
+async fn samples(system: &System, paths: &Paths) -> Result<String, Trouble> {
+    let folder = paths.state().join("samples");
+    let made = sample::make(system, &folder).await;
+    let made = made.and_then(|made| Ok((made, sample::write_archives(&folder)?)));
+    let (made, [good, bad]) = made.map_err(Trouble::Sample)?;
+    Ok(format!(
+        "
+Two services are there, each with dev, test and production:
+
+{doors}
+
+  aws s3 cp {good} s3://$LASTGOOD_BUCKET/billing/1.zip   # a release of billing
+  aws s3 cp {bad} s3://$LASTGOOD_BUCKET/billing/2.zip    # one that answers errors
+  cargo local push 1.0.0                                 # an image of shop
+  aws cloudwatch set-alarm-state --alarm-name billing-test-errors \\
+      --state-value ALARM --state-reason trying          # an alarm fires
+",
+        doors = made.doors(),
+        good = good.display(),
+        bad = bad.display(),
+    ))
+}
+
+fn usage(system: &System, paths: &Paths, samples: &str) -> String {
     let folder = paths.state().display();
     let people: Vec<String> = PEOPLE
         .iter()
@@ -167,11 +205,11 @@ The local system is ready at {endpoint}. In another terminal:
 
   source {folder}/local.env   # as the account's root
 {people}
+{samples}
+See what happens:
 
-then for example:
-
-  aws s3 cp web.zip s3://$LASTGOOD_BUCKET/web/web.zip
   {lastgood} status
+  {lastgood} history billing
   aws ecs list-clusters
 
 What functions say: {log}

@@ -13,4 +13,5 @@ mod floods;
 mod main_job;
 mod meanings;
 mod rights;
+mod uploads;
 mod world;

@@ -54,7 +54,8 @@ fn an_old_image_under_a_new_tag_is_no_release() {
         let manifest = image["images"][0]["imageManifest"]
             .as_str()
             .unwrap_or_default();
-        let again = artefacts::put_manifest(&world.account, "retagged", "3.0.0", manifest).await?;
+        let again =
+            artefacts::put_manifest(&world.account, "retagged", Some("3.0.0"), manifest).await?;
         assert_eq!(again, old, "it is the same image");
         // What comes after it in the same queue has been decided when it has.
         service.push(&build("4.0.0", 4)).await?;

@@ -125,7 +125,8 @@ pub(crate) fn build(version: &str, number: u32) -> Build<'_> {
     }
 }
 
-fn archive(build: &Build<'_>) -> Result<Vec<u8>> {
+/// The archive of a web application.
+pub(crate) fn archive(build: &Build<'_>) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in artefacts::bundle(build) {
         archive.start_file(name, SimpleFileOptions::default())?;
