@@ -29,6 +29,9 @@ pub(crate) struct StageView {
     pub(crate) state: State,
     /// What runs there, as far as the ledger brought it about.
     pub(crate) runs: Option<ReleaseView>,
+    /// What to say when no release of ours runs there.
+    #[serde(skip)]
+    pub(crate) else_runs: &'static str,
     /// The release a rollback goes to.
     pub(crate) last_good: Option<ReleaseView>,
     /// The one deployment that is being done.
@@ -131,10 +134,15 @@ impl StageView {
             (None, None) if stage.newest.is_some() => State::Unsettled,
             (None, None) => State::Empty,
         };
+        // Before the first deployment has ended, nothing of ours can run there.
+        let first = stage.active.as_ref().filter(|active| active.over.is_none());
+        let first = first.map(|active| active.offer.release);
+        let untouched = stage.newest.is_none() || stage.newest == first;
         Self {
             stage: config.name.clone(),
             state,
             runs: stage.runs.map(release),
+            else_runs: if untouched { "nothing yet" } else { "unknown" },
             last_good: stage.last_good().map(release),
             active,
             waiting,
@@ -147,12 +155,7 @@ impl StageView {
     /// What the stage runs, for a cell.
     pub(crate) fn runs(&self, times: &Times) -> String {
         let Some(runs) = &self.runs else {
-            return if self.state == State::Empty {
-                "nothing yet"
-            } else {
-                "unknown"
-            }
-            .to_owned();
+            return self.else_runs.to_owned();
         };
         let age = runs
             .recorded_at

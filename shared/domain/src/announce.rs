@@ -194,7 +194,10 @@ fn told(service: &ServiceName, what: &What) -> Option<Told> {
                 Attention,
                 stage,
                 *release,
-                format!("waits for {missing} approval(s)"),
+                match missing {
+                    1 => "waits for an approval".to_owned(),
+                    missing => format!("waits for {missing} approvals"),
+                },
             )
         },
         What::Waits {
