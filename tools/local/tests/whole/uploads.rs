@@ -44,9 +44,9 @@ fn what_cannot_be_deployed_is_rejected_before_anything_is_touched() {
         let service = Service::on_instances(world, "unfit", &[DEV]).await?;
         put(world, "unfit/folder/", Vec::new()).await?;
         for (key, bytes, problem) in [
-            ("unfit/empty.zip", Vec::new(), "empty"),
+            ("unfit/empty.zip", Vec::new(), "the object is empty"),
             ("unfit/text.zip", b"no archive".to_vec(), "does not open"),
-            ("unfit/bare.zip", bare(), "appspec"),
+            ("unfit/bare.zip", bare(), "the archive is empty"),
         ] {
             put(world, key, bytes).await?;
             let entry = service

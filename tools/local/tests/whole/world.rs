@@ -1,4 +1,5 @@
-//! What all tests stand on: the one system, and hands to make services on it.
+//! What all tests of a binary stand on: its one system, and hands to make services on it. How unkind
+//! the delivery is, the binary says (`unkind`).
 
 use std::{
     collections::BTreeMap,
@@ -80,6 +81,7 @@ impl World {
         let options = Options {
             port: 0,
             tick: Duration::from_secs(2),
+            unkind: crate::unkind(),
             ..Options::laptop(paths, Screen::Silent)
         };
         let started = System::start(options).await;
