@@ -1,5 +1,6 @@
-//! All the ways in which something comes to a bucket or a repository that is no plain upload of a good
-//! archive: each becomes a release, is rejected for a reason, is recorded as unclaimed, or is nothing.
+//! All the ways in which something comes to a bucket or a repository that is no plain upload of a
+//! good archive: each becomes a release, is rejected for a reason, is recorded as unclaimed, or is
+//! nothing.
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::{

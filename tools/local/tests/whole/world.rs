@@ -1,5 +1,5 @@
-//! What all tests of a binary stand on: its one system, and hands to make services on it. How unkind
-//! the delivery is, the binary says (`unkind`).
+//! What all tests of a binary stand on: its one system, and hands to make services on it. How
+//! unkind the delivery is, the binary says (`unkind`).
 
 use std::{
     collections::BTreeMap,
