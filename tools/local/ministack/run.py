@@ -14,6 +14,8 @@ With `serve` it is MiniStack with some things made as AWS has them:
   every service's alarm, and an alarm whose data ends never recovers.
 - Layers that are uploaded in parts are kept, and their download URL leads to this machine. MiniStack
   1.5.33 forgets the parts, and names an address of AWS.
+- A range of one version of an object is that range. MiniStack 1.5.33 hands out the whole object, so that
+  no archive larger than what is read at a time could be looked into.
 - Every request counts as encrypted. What passes between two programs of this machine is not, but the
   policies of a bucket that takes nothing else are kept in force.
 """
@@ -205,10 +207,33 @@ def keep_layers(ecr, endpoint):
     ecr._get_download_url_for_layer = download_url
 
 
+def cut_versions(s3):
+    get = s3._get_object
+
+    def get_range(bucket, key, headers, query_params=None):
+        status, answer, body = get(bucket, key, headers, query_params)
+        wanted = headers.get("range", "")
+        if status != 200 or not wanted:
+            return status, answer, body
+        span = s3._parse_range(wanted, len(body))
+        if span is None:
+            error = s3._xml_body(s3._range_error_xml(bucket, key))
+            return 416, {"Content-Type": "application/xml"}, error
+        first, last = span
+        part = body[first : last + 1]
+        # A checksum of the whole does not fit a part of it.
+        kept = {k: v for k, v in answer.items() if not k.lower().startswith("x-amz-checksum-")}
+        kept["Content-Length"] = str(len(part))
+        kept["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
+        return 206, kept, part
+
+    s3._get_object = get_range
+
+
 def serve():
     from ministack import app
     from ministack.core.iam_evaluator import pin_request_origin
-    from ministack.services import cloudwatch, ecr, iam
+    from ministack.services import cloudwatch, ecr, iam, s3
 
     handlers = next(
         table
@@ -218,6 +243,7 @@ def serve():
     handlers["SimulatePrincipalPolicy"] = simulate
     watch_alarms(cloudwatch)
     keep_layers(ecr, os.environ["AWS_ENDPOINT_URL"])
+    cut_versions(s3)
     app.pin_request_origin = lambda address, _encrypted: pin_request_origin(address, True)
     sys.argv = ["ministack"]
     app.main()

@@ -2,12 +2,18 @@
 //! good archive: each becomes a release, is rejected for a reason, is recorded as unclaimed, or is
 //! nothing.
 
+use std::io::{Cursor, Write as _};
+
 use anyhow::{Context, Result};
 use aws_sdk_s3::{
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
 };
-use local::demo::{artefacts, ledger::Ledger};
+use local::demo::{
+    artefacts::{self, Build},
+    ledger::Ledger,
+};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::world::{PATIENCE, Service, Stage, World, archive, build, on};
 
@@ -17,6 +23,9 @@ const DEV: Stage = Stage {
     bake: "0s",
 };
 
+/// More than is read of an archive at a time.
+const PICTURE_BYTES: usize = 1 << 20;
+
 #[test]
 fn keys_with_spaces_and_uploads_in_parts_become_releases() {
     on(async |world| {
@@ -25,7 +34,7 @@ fn keys_with_spaces_and_uploads_in_parts_become_releases() {
         world.upload(key, &build("1.0.0", 1)).await?;
         let release = service.released("1.0.0").await?;
         service.good("dev", release).await?;
-        let version = in_parts(world, "odd/parts.zip", archive(&build("2.0.0", 2))?).await?;
+        let version = in_parts(world, "odd/parts.zip", large(&build("2.0.0", 2))?).await?;
         let entry = service
             .until("the upload in parts is a release", |entry| {
                 let named = entry.field("/release/artefact/object/version");
@@ -106,6 +115,15 @@ fn an_image_without_a_tag_is_no_release() {
         );
         Ok(())
     });
+}
+
+/// An archive of which only the end is read to see what is in it.
+fn large(build: &Build<'_>) -> Result<Vec<u8>> {
+    let mut archive = ZipWriter::new_append(Cursor::new(archive(build)?))?;
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    archive.start_file("picture", stored)?;
+    archive.write_all(&vec![b'x'; PICTURE_BYTES])?;
+    Ok(archive.finish()?.into_inner())
 }
 
 /// A zip archive with nothing in it.
