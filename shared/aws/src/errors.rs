@@ -3,7 +3,6 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// Longest piece of AWS's words kept, in characters: an entry holds them.
@@ -65,7 +64,7 @@ impl Trouble {
                 code: None,
                 status,
                 hope: unanswered(error),
-                words: cut(&format!("{asked}: {}", DisplayErrorContext(error))),
+                words: cut(&format!("{asked}: {}", chain(error))),
             };
         };
         let code = answer.code().map(ToOwned::to_owned);
@@ -75,11 +74,7 @@ impl Trouble {
             // Without AWS's own words: an answer that cannot be read, or an empty one.
             (None, None, status) => {
                 let status = status.map(|status| format!("HTTP status {status}: "));
-                format!(
-                    "{asked}: {}{}",
-                    status.unwrap_or_default(),
-                    DisplayErrorContext(error)
-                )
+                format!("{asked}: {}{}", status.unwrap_or_default(), chain(error))
             }
         };
         Self {
@@ -138,6 +133,19 @@ fn unanswered<E>(error: &SdkError<E, HttpResponse>) -> Hope {
     if hopeless { Hope::Never } else { Hope::Later }
 }
 
+/// An error with its causes, the words of each once. The SDK's own display adds the fields of its
+/// types, which nobody reads at night.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = Vec::new();
+    for cause in causes.map(ToString::to_string) {
+        if !words.last().is_some_and(|last| last.contains(&cause)) {
+            words.push(cause);
+        }
+    }
+    words.join(": ")
+}
+
 /// Cuts words to what an entry may hold.
 pub(crate) fn cut(words: &str) -> String {
     words.chars().take(WORDS_LENGTH_MAX).collect()
@@ -164,6 +172,21 @@ mod tests {
             Hope::Never
         );
         assert_eq!(hope(None, Some(404)), Hope::Never);
+    }
+
+    #[test]
+    fn without_an_answer_each_cause_is_told_once_and_in_words() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "no one listens");
+        let error =
+            SdkError::<aws_smithy_types::error::ErrorMetadata, HttpResponse>::dispatch_failure(
+                aws_smithy_runtime_api::client::result::ConnectorError::io(refused.into()),
+            );
+        let trouble = Trouble::of("dynamodb:Query", &error);
+        assert_eq!(
+            trouble.words,
+            "dynamodb:Query: dispatch failure: io error: no one listens"
+        );
+        assert_eq!(trouble.hope, Hope::Later);
     }
 
     #[test]
