@@ -275,9 +275,13 @@ impl ActiveView {
             .unwrap_or_default();
         match self.state {
             State::Baking => {
-                let until = self
-                    .until
-                    .map(|until| format!(", until {}", times.ago(until)));
+                let until = self.until.map(|until| {
+                    if until > times.now {
+                        format!(", ends {}", times.ago(until))
+                    } else {
+                        ", ends any moment".to_owned()
+                    }
+                });
                 format!("{release} bakes{}", until.unwrap_or_default())
             }
             State::RollingBack => {

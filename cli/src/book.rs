@@ -58,7 +58,9 @@ fn unavailable(words: String) -> Failure {
                 "sign in as for the AWS CLI (aws sso login, AWS_PROFILE, environment variables)",
             );
     }
-    Failure::unobserved("the ledger could not be read").because(words)
+    Failure::unobserved("the ledger could not be read")
+        .because(words)
+        .hint("check the network, and AWS_ENDPOINT_URL if it is set; then try again")
 }
 
 /// A service's snapshot. A service that nobody described and nothing happened to is a mistyped one.

@@ -10,6 +10,7 @@ mod answer;
 mod args;
 mod board;
 mod book;
+mod brief;
 mod build;
 mod command;
 mod failure;

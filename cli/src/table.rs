@@ -36,6 +36,10 @@ impl Look {
         }
         let head = |name: &&str| Cell::new(name).add_attribute(Attribute::Bold);
         table.set_header(columns.iter().map(head).collect::<Vec<_>>());
+        // Colours would stand between the line's beginning and its space.
+        if let Some(first) = table.column_mut(0) {
+            first.set_padding((0, 1));
+        }
         table
     }
 }
@@ -45,11 +49,8 @@ pub(crate) fn number(number: impl std::fmt::Display) -> Cell {
     Cell::new(number).set_alignment(CellAlignment::Right)
 }
 
-/// The table as text, without spaces around lines.
+/// The table as text, without spaces at the end of lines.
 pub(crate) fn text(table: &Table) -> String {
-    let lines = table.lines().map(|line| {
-        let line = line.trim_end();
-        line.strip_prefix(' ').unwrap_or(line).to_owned()
-    });
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -6,6 +6,7 @@ use domain::fact::Despite;
 use domain::pipeline::{Cause, Freeze, WaitingOn};
 use domain::{Release, ReleaseNumber, StageName};
 
+use crate::brief;
 use crate::times::Times;
 
 /// Who or what brought an entry about.
@@ -39,14 +40,21 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
                 .collect();
             format!("the service is configured: {}", stages.join(" → "))
         }
-        What::Unclaimed { artefact } => format!("no service claims {artefact}"),
+        What::Unclaimed { artefact } => format!("no service claims {}", brief::artefact(artefact)),
         What::ArtefactRejected {
             artefact, problem, ..
         } => {
-            format!("{artefact} cannot be deployed: {problem}")
+            format!(
+                "{} cannot be deployed: {problem}",
+                brief::artefact(artefact)
+            )
         }
         What::Released { release: new } => {
-            format!("{} is release {}", new.artefact, release(new))
+            format!(
+                "{} is release {}",
+                brief::artefact(&new.artefact),
+                release(new)
+            )
         }
         What::Recalled { release: old } => format!("release {} is taken up again", release(old)),
         What::Adopted { stage, release } => {
@@ -130,7 +138,8 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
             platform_id,
             ..
         } => {
-            format!("{stage} begins to run release {release} ({platform_id})")
+            let id = brief::platform_id(platform_id);
+            format!("{stage} begins to run release {release} ({id})")
         }
         What::BakeBegun {
             stage,
