@@ -1,12 +1,12 @@
-//! Names of AWS that are too long for a line of a table, cut to what tells them apart. Their whole is
-//! in `--output json`.
+//! Names of AWS that are too long for a line of a table, cut to what tells them apart. The entry in
+//! `--output json` has them whole.
 
 use domain::Artefact;
 
 /// Longest artefact shown whole, in characters. A key of S3 may have 1024 bytes.
 const ARTEFACT_LENGTH_MAX: usize = 80;
-/// How much of a longer one's beginning is kept, in characters; the rest is kept from its end, where
-/// the file's name and the version are.
+/// How much of a longer one's beginning is kept, in characters; the rest is kept from its end,
+/// where the file's name and the version are.
 const ARTEFACT_BEGINNING: usize = 32;
 
 /// An artefact, without the middle of a long name.
