@@ -219,7 +219,7 @@ pub enum What {
         /// The release.
         release: ReleaseNumber,
     },
-    /// It ended, and proves nothing: nothing ran, or an alarm still fires. It runs, and is not good.
+    /// It ended, and proves nothing: nothing ran, or an alarm still fires. It is not good.
     Unproven {
         /// The stage.
         stage: StageName,
