@@ -3,15 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::alarm::AlarmState;
+use domain::alarm::{AlarmSeen, AlarmState};
 use domain::apply::apply;
 use domain::chain::Sealed;
 use domain::config::Gate;
 use domain::entry::{Order, Purpose};
 use domain::pipeline::{Cause, Phase};
 use domain::{
-    Commit, Entry, EntryId, Identity, Pipeline, ReleaseNumber, ServiceName, StageName, What,
+    AlarmArn, Commit, Entry, EntryId, Identity, Pipeline, ReleaseNumber, ServiceName,
+    SignedDuration, StageName, Timestamp, What, due,
 };
+
+/// What a handler saw of an alarm is as old as the handler at most.
+const LOOKED_WITHIN: SignedDuration = SignedDuration::from_secs(90);
 
 /// The auditor's books, and what it objects to.
 #[derive(Debug, Default)]
@@ -31,8 +35,6 @@ pub(crate) struct Book {
     pub(crate) offers: BTreeMap<EntryId, Offered>,
     good: BTreeMap<StageName, BTreeSet<ReleaseNumber>>,
     ever_good: BTreeSet<(StageName, ReleaseNumber)>,
-    /// Stages on which a person was called, and for which entry last.
-    pub(crate) called: BTreeMap<StageName, u64>,
 }
 
 /// One deployment.
@@ -54,6 +56,53 @@ impl Audit {
         self.books.get(service).map_or(0, |book| book.pipeline.seq)
     }
 
+    /// Objects to a success that is about to be booked although an alarm fires in truth, since the
+    /// deployment began and for longer than a handler may have looked before it committed.
+    pub(crate) fn check_truth(
+        &mut self,
+        commit: &Commit,
+        truth: &BTreeMap<AlarmArn, AlarmSeen>,
+        now: Timestamp,
+    ) {
+        let Some(book) = self.books.get(&commit.service) else {
+            return;
+        };
+        for sealed in &commit.entries {
+            let What::Succeeded { stage, .. } = &sealed.entry.what else {
+                continue;
+            };
+            let Some((config, state)) = book.pipeline.stage(stage) else {
+                continue;
+            };
+            let Some(active) = &state.active else {
+                continue;
+            };
+            let started = match &active.phase {
+                Phase::InProgress { started_at, .. } | Phase::Baking { started_at, .. } => {
+                    *started_at
+                }
+                Phase::Starting { .. } | Phase::RollingBack { .. } => continue,
+            };
+            if active.offer.purpose == Purpose::Rollback || active.offer.despite.alarm.is_some() {
+                continue;
+            }
+            let missed = config
+                .alarms
+                .iter()
+                .flat_map(|arn| truth.get(arn))
+                .find(|seen| {
+                    seen.state == AlarmState::Alarm
+                        && seen.changed_at >= started
+                        && due::after(seen.changed_at, LOOKED_WITHIN) < now
+                });
+            if let Some(seen) = missed {
+                let (seq, alarm) = (sealed.entry.seq, seen.alarm.name());
+                let what = format!("{}/{seq}: 4: success while {alarm} fires", commit.service);
+                self.violations.push(what);
+            }
+        }
+    }
+
     /// Checks a commit that was just stored; whether it was new.
     pub(crate) fn committed(&mut self, commit: &Commit) -> bool {
         let service = commit.service.clone();
@@ -63,7 +112,6 @@ impl Audit {
             offers: BTreeMap::new(),
             good: BTreeMap::new(),
             ever_good: BTreeSet::new(),
-            called: BTreeMap::new(),
         });
         if book.pipeline.head == commit.after.head {
             return false;
@@ -318,9 +366,6 @@ impl Book {
             | What::RollbackFailed { deployment, .. }
             | What::Dropped { deployment, .. } => {
                 self.change(deployment, |offer| offer.ends += 1);
-            }
-            What::PersonCalled { stage, .. } => {
-                self.called.insert(stage.clone(), entry.seq);
             }
             _ => {}
         }

@@ -100,7 +100,11 @@ impl Ledger for Ports {
                 commit.expected = self.shared.audit.borrow().version(&commit.service);
             }
             self.shared.ledger.commit(&commit).await?;
-            let new = self.shared.audit.borrow_mut().committed(&commit);
+            let mut audit = self.shared.audit.borrow_mut();
+            let now = self.shared.now.get();
+            audit.check_truth(&commit, &self.shared.cloud.borrow().alarms, now);
+            let new = audit.committed(&commit);
+            drop(audit);
             if new {
                 self.publish(&commit);
             }

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Alarm { alarm: AlarmArn, state: AlarmState },
     /// Somebody deploys behind the ledger's back.
     Meddle { target: Target },
+    /// The configuration changes, in the middle of whatever is going on.
+    Configure { config: Box<ServiceConfig> },
 }
 
 /// What a person wants of a stage.
@@ -210,8 +212,38 @@ pub(crate) fn steps(rng: &mut Rng, services: &[ServiceConfig]) -> Vec<(i64, Step
             }
         }
     }
+    for config in services {
+        for _ in 0..rng.usize(0..=2) {
+            let at = rng.i64(60..STORM_SECONDS);
+            let config = Box::new(changed(rng, config));
+            steps.push((at, Step::Configure { config }));
+        }
+    }
     steps.sort_by_key(|(at, _)| *at);
     steps
+}
+
+/// The same service with a stage less, other gates, another queue, other bakes.
+fn changed(rng: &mut Rng, config: &ServiceConfig) -> ServiceConfig {
+    let mut config = config.clone();
+    if rng.bool() && config.stages.len() > 1 {
+        config.stages.remove(rng.usize(0..config.stages.len()));
+    }
+    if rng.bool() {
+        config.queue = Queue::All;
+    }
+    for stage in &mut config.stages {
+        if rng.bool() {
+            stage.gate = Gate::Automatic;
+        }
+        if rng.bool() {
+            stage.bake = SignedDuration::from_mins(3);
+        }
+        if rng.u32(0..4) == 0 {
+            stage.alarms.truncate(1);
+        }
+    }
+    config
 }
 
 fn upload(rng: &mut Rng, config: &ServiceConfig, version: String, at: i64) -> Step {

@@ -207,7 +207,9 @@ impl World {
         }
         drop(outbox);
         for (service, reader) in behind {
-            self.soon(1, Event::Begin(Job::Read { service, reader }));
+            let stalled = self.shared.fault("stream: stalled", 20);
+            let most = if stalled { 1500 } else { 1 };
+            self.soon(most, Event::Begin(Job::Read { service, reader }));
         }
         if let Some(trouble) = self.shared.cloud.borrow().trouble() {
             let mut audit = self.shared.audit.borrow_mut();
@@ -363,6 +365,10 @@ impl World {
                 }
                 shared.wakes.borrow_mut().extend(wake);
                 shared.say("somebody deploys behind the ledger's back");
+            }
+            Step::Configure { config } => {
+                let (service, found) = (config.service.clone(), Vec::new());
+                self.ask(service, Request::Configure { config, found });
             }
             Step::Ask {
                 service,
