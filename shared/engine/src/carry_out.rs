@@ -72,8 +72,8 @@ pub async fn carry_out(
     )))
 }
 
-/// An entry that comes again, because the answer to its start was lost, may find that the ledger has
-/// given it up meanwhile: what is underway all the same has to be known.
+/// An entry may come again because the answer to its start was lost, and find that the ledger has
+/// given it up: what is underway all the same has to be known.
 async fn landed(
     platform: &impl Platform,
     pipeline: &Pipeline,
