@@ -197,12 +197,13 @@ impl At<'_> {
                 }
             }
             Call::StillFiring { .. } => self.stage.recovers_until = None,
+            // What was given up landed all the same: nobody knows what runs now.
+            Call::LateAction { .. } => self.stage.runs = None,
             Call::RollbackFailed { .. }
             | Call::TooManyRollbacks { .. }
             | Call::ReturnedElsewhere { .. }
             | Call::RunsSomethingElse { .. }
-            | Call::ActionRefused { .. }
-            | Call::LateAction { .. } => {}
+            | Call::ActionRefused { .. } => {}
         }
     }
 
