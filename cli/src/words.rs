@@ -155,7 +155,7 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
         What::Succeeded { stage, release, .. } => format!("release {release} is good on {stage}"),
         What::Unproven { stage, release, .. } => {
             format!(
-                "release {release} was deployed to {stage}, but nothing runs there: it is not good"
+                "release {release} was deployed to {stage}, which proved nothing: it is not good"
             )
         }
         What::Failed {

@@ -256,7 +256,7 @@ fn told(service: &ServiceName, what: &What) -> Option<Told> {
             Attention,
             stage,
             *release,
-            "deployed, but nothing runs there",
+            "deployed, and not proved good",
         ),
         What::Failed {
             stage,

@@ -112,6 +112,16 @@ pub struct StageConfig {
     pub smoke: Vec<SmokeCheck>,
 }
 
+impl StageConfig {
+    /// Whether both deploy to the very same target: what was good on another one is not good here.
+    #[must_use]
+    pub fn same_target(&self, other: &Self) -> bool {
+        self.place.account == other.place.account
+            && self.place.region == other.place.region
+            && self.target.names() == other.target.names()
+    }
+}
+
 /// Where a target lives.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
@@ -175,6 +185,22 @@ pub enum Target {
         /// Lambda functions CodeDeploy calls, by lifecycle event.
         hooks: Vec<Hook>,
     },
+}
+
+impl Target {
+    /// What AWS calls it; how it is deployed to may change.
+    #[must_use]
+    pub fn names(&self) -> (&str, &str) {
+        match self {
+            Self::Ecs {
+                cluster, service, ..
+            } => (cluster, service),
+            Self::CodeDeploy { application, group }
+            | Self::CodeDeployEcs {
+                application, group, ..
+            } => (application, group),
+        }
+    }
 }
 
 /// One lifecycle hook of an AppSpec for ECS.

@@ -219,7 +219,7 @@ pub enum What {
         /// The release.
         release: ReleaseNumber,
     },
-    /// It ended well, but nothing ran: that proves nothing, and it is not good.
+    /// It ended, and proves nothing: nothing ran, or an alarm still fires. It is not good.
     Unproven {
         /// The stage.
         stage: StageName,
@@ -238,6 +238,8 @@ pub enum What {
         release: ReleaseNumber,
         /// What went wrong.
         problem: String,
+        /// What the target runs now, as far as is known.
+        runs: Option<ReleaseNumber>,
     },
     /// `deployer` is asked to stop an attempt and have the platform undo it.
     StopAsked {

@@ -92,6 +92,14 @@ impl Stage {
     pub fn last_good(&self) -> Option<ReleaseNumber> {
         self.good.last().copied()
     }
+
+    /// The stage deploys to something else now: nothing is known of what runs there.
+    pub(crate) fn forget_target(&mut self) {
+        self.good.clear();
+        self.runs = None;
+        self.newest = None;
+        self.recovers_until = None;
+    }
 }
 
 /// A release that was offered to a stage: what a deployment is before it begins.

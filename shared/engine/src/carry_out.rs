@@ -40,7 +40,11 @@ pub async fn carry_out(
     };
     let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
     if let Err(reason) = wanted(&pipeline, action) {
-        return Ok(CarriedOut::Dropped(reason));
+        let Some(landed) = landed(platform, &pipeline, action).await? else {
+            return Ok(CarriedOut::Dropped(reason));
+        };
+        let done = turn(ledger, clock, service, &Fact::Acted(landed)).await?;
+        return Ok(CarriedOut::Done(Box::new(done)));
     }
     let (stage, attempt, answer) = match action {
         Action::Deploy(order) => {
@@ -66,6 +70,46 @@ pub async fn carry_out(
     Ok(CarriedOut::Done(Box::new(
         turn(ledger, clock, service, &fact).await?,
     )))
+}
+
+/// An entry may come again because the answer to its start was lost, and find that the ledger has
+/// given it up: what is underway all the same has to be known.
+async fn landed(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    action: Action<'_>,
+) -> Result<Option<Acted>, PlatformError> {
+    let Action::Deploy(order) = action else {
+        return Ok(None);
+    };
+    let stage = pipeline.stage(&order.stage);
+    if stage.is_none_or(|(_, stage)| stage.active.is_some()) {
+        return Ok(None);
+    }
+    let seen = platform
+        .observe(&order.place, &order.target, &order.attempt, &order.artefact)
+        .await;
+    // What the platform will never tell holds up no other entry.
+    let progress = match seen {
+        Err(PlatformError::Terminal(_)) => return Ok(None),
+        seen => seen?.0,
+    };
+    let Progress::Underway {
+        platform_id,
+        started_at,
+    } = progress
+    else {
+        return Ok(None);
+    };
+    let answer = Answer::Begun {
+        platform_id,
+        started_at,
+    };
+    Ok(Some(Acted {
+        stage: order.stage.clone(),
+        attempt: order.attempt.clone(),
+        answer,
+    }))
 }
 
 /// What speaks against a start counts only as long as nothing was begun: the same entry may come a

@@ -287,10 +287,16 @@ fn at_the_end(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
         at.stage.runs = Some(*release);
         Ok(())
     } else if let What::Failed {
-        stage, deployment, ..
+        stage,
+        deployment,
+        runs,
+        ..
     } = &entry.what
     {
-        at(pipeline, entry, stage)?.fail(deployment)
+        let mut at = at(pipeline, entry, stage)?;
+        at.end(deployment)?;
+        at.stage.runs = *runs;
+        Ok(())
     } else if let What::RolledBack {
         stage,
         deployment,
@@ -318,7 +324,15 @@ fn configure(pipeline: &mut Pipeline, config: &ServiceConfig) {
         .stages
         .retain(|name, _| config.stage(name).is_some());
     for stage in &config.stages {
-        pipeline.stages.entry(stage.name.clone()).or_default();
+        let before = pipeline
+            .config
+            .as_ref()
+            .and_then(|config| config.stage(&stage.name));
+        let moved = before.is_some_and(|before| !before.same_target(stage));
+        let state = pipeline.stages.entry(stage.name.clone()).or_default();
+        if moved {
+            state.forget_target();
+        }
     }
     pipeline
         .alarms

@@ -54,7 +54,13 @@ impl At<'_> {
         match self.stage.active.take() {
             Some(Active {
                 offer,
-                phase: Phase::Starting { .. },
+                phase:
+                    Phase::Starting { .. }
+                    | Phase::RollingBack {
+                        how: How::Stop,
+                        cause: Cause::Alarm { .. },
+                        ..
+                    },
                 ..
             }) => {
                 self.stage.waiting.insert(0, offer);
@@ -191,12 +197,13 @@ impl At<'_> {
                 }
             }
             Call::StillFiring { .. } => self.stage.recovers_until = None,
+            // What was given up landed all the same: nobody knows what runs now.
+            Call::LateAction { .. } => self.stage.runs = None,
             Call::RollbackFailed { .. }
             | Call::TooManyRollbacks { .. }
             | Call::ReturnedElsewhere { .. }
             | Call::RunsSomethingElse { .. }
-            | Call::ActionRefused { .. }
-            | Call::LateAction { .. } => {}
+            | Call::ActionRefused { .. } => {}
         }
     }
 
@@ -217,14 +224,6 @@ impl At<'_> {
         self.end(deployment)?;
         make_good(self.stage, release);
         self.stage.quarantined.remove(&release);
-        Ok(())
-    }
-
-    /// What was never begun changed nothing; otherwise nobody knows what runs.
-    pub(super) fn fail(&mut self, deployment: &EntryId) -> Result<(), Illegal> {
-        if !matches!(self.end(deployment)?, Phase::Starting { .. }) {
-            self.stage.runs = None;
-        }
         Ok(())
     }
 

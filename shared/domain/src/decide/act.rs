@@ -21,7 +21,7 @@ pub(super) fn acted(draft: &mut Draft, acted: &Acted) -> Reason {
     };
     match active.phase.clone() {
         Phase::Starting { .. } => starting(draft, name, &active, &acted.answer),
-        Phase::RollingBack { how, .. } => undoing(draft, name, &active, how, &acted.answer),
+        Phase::RollingBack { how, .. } => undoing(draft, name, how, &acted.answer),
         Phase::InProgress { .. } | Phase::Baking { .. } => Reason::NothingNew,
     }
 }
@@ -109,19 +109,9 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
     }
 }
 
-fn undoing(
-    draft: &mut Draft,
-    name: &StageName,
-    active: &Active,
-    how: How,
-    answer: &Answer,
-) -> Reason {
+fn undoing(draft: &mut Draft, name: &StageName, how: How, answer: &Answer) -> Reason {
     match (how, answer) {
-        // Nothing had been begun, so what ran before still runs.
-        (How::Stop, Answer::NeverBegun) => {
-            undo::rolled_back(draft, name, active.over);
-            Reason::RollbackEnded
-        }
+        (How::Stop, Answer::NeverBegun) => undo::never_begun(draft, name),
         (How::Stop | How::Return, Answer::Refused(problem)) => {
             undo::rollback_failed(draft, name, problem.clone());
             Reason::RollbackEndedBadly

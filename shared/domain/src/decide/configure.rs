@@ -21,13 +21,20 @@ pub(super) fn configure(draft: &mut Draft, config: &ServiceConfig, found: &[Foun
         .into_iter()
         .filter(|name| config.stage(name).is_none())
         .collect();
-    for name in &removed {
-        let active = draft.active(name);
-        if active.is_some() {
-            return Reason::StageBusy {
-                stage: name.clone(),
-            };
-        }
+    let moved = draft.stage_names().into_iter().filter(|name| {
+        let before = draft.pipeline.stage(name).map(|(before, _)| before);
+        let after = config.stage(name);
+        before
+            .zip(after)
+            .is_some_and(|(before, after)| !before.same_target(after))
+    });
+    let busy = removed
+        .iter()
+        .cloned()
+        .chain(moved)
+        .find(|name| draft.active(name).is_some());
+    if let Some(stage) = busy {
+        return Reason::StageBusy { stage };
     }
     for name in &removed {
         end_offers(draft, name);

@@ -149,7 +149,8 @@ pub(super) fn refused(draft: &mut Draft, name: &StageName, problem: String) {
         return;
     }
     let release = active.offer.release;
-    undo::fail(draft, name, problem.clone(), Reason::DeploymentFailed);
+    let over = active.over;
+    undo::fail(draft, name, problem.clone(), Reason::DeploymentFailed, over);
     let call = Call::ActionRefused { release, problem };
     draft.write(
         What::PersonCalled {
@@ -228,7 +229,13 @@ fn failed(draft: &mut Draft, name: &StageName, active: &Active, problem: &str) {
         return;
     }
     if let Some(condemned) = &active.condemned {
-        undo::fail(draft, name, condemned.clone(), Reason::DeploymentFailed);
+        undo::fail(
+            draft,
+            name,
+            condemned.clone(),
+            Reason::DeploymentFailed,
+            None,
+        );
         return;
     }
     over_it(draft, name, active.offer.release, problem);
@@ -257,7 +264,13 @@ fn over_it(draft: &mut Draft, name: &StageName, release: ReleaseNumber, problem:
         Some(to) => undo::go_back(draft, name, cause, to, None),
         None => {
             undo::roll_back(draft, name, cause, None);
-            undo::fail(draft, name, problem.to_owned(), Reason::DeploymentFailed);
+            undo::fail(
+                draft,
+                name,
+                problem.to_owned(),
+                Reason::DeploymentFailed,
+                None,
+            );
         }
     }
 }
@@ -270,7 +283,14 @@ fn finished(
 ) -> Reason {
     let release = active.offer.release;
     if let Some(problem) = &active.condemned {
-        undo::fail(draft, sight.name, problem.clone(), Reason::DeploymentFailed);
+        let runs = release_of(draft, sight.running);
+        undo::fail(
+            draft,
+            sight.name,
+            problem.clone(),
+            Reason::DeploymentFailed,
+            runs,
+        );
         return Reason::DeploymentFailed;
     }
     if runs(draft, sight.running, release) {
@@ -319,7 +339,8 @@ fn not_all_run_it(
         }
         Running::All(_) => {
             let problem = "the target runs something else".to_owned();
-            undo::fail(draft, sight.name, problem, Reason::RunsSomethingElse);
+            let runs = release_of(draft, sight.running);
+            undo::fail(draft, sight.name, problem, Reason::RunsSomethingElse, runs);
             let call = Call::RunsSomethingElse { release };
             draft.write(
                 What::PersonCalled { stage, call },
@@ -377,10 +398,14 @@ fn baking(draft: &mut Draft, sight: &Sight<'_>, active: &Active, until: Timestam
         .map(|(config, _)| draft.pipeline.firing(config));
     let firing = firing.unwrap_or_default();
     if !firing.is_empty() {
-        // Only a deployment that was pushed through its alarm comes here with one: the fix did not
-        // help, or has not yet.
-        let problem = format!("still firing at the end of the bake: {}", firing.join(", "));
-        undo::fail(draft, sight.name, problem, Reason::AlarmNoted);
+        // It was pushed through its alarm, or the alarm is older than it: it runs, and proved
+        // nothing.
+        let what = What::Unproven {
+            stage: sight.name.clone(),
+            deployment: active.offer.id.clone(),
+            release: active.offer.release,
+        };
+        draft.write(what, Reason::AlarmNoted);
         let call = Call::StillFiring { alarms: firing };
         let stage = sight.name.clone();
         draft.write(What::PersonCalled { stage, call }, Reason::AlarmNoted);

@@ -6,7 +6,7 @@ use crate::apply::ROLLBACKS_COUNT_FOR;
 use crate::due::after;
 use crate::entry::{AlarmsAtStart, Call, StopOrder, What};
 use crate::name::{EntryId, ReleaseNumber, StageName};
-use crate::pipeline::{Cause, Freeze, How, Phase};
+use crate::pipeline::{Cause, Freeze, How, Phase, WaitingOn};
 use crate::reason::Reason;
 
 /// Rolls the active deployment back: to `to`, or to last good. With nothing to go back to a person
@@ -83,7 +83,7 @@ fn condemn(draft: &mut Draft, name: &StageName, call: Call, why: Reason) {
         why.clone(),
     );
     if matches!(active.phase, Phase::Baking { .. }) {
-        fail(draft, name, problem, why);
+        fail(draft, name, problem, why, Some(active.offer.release));
     }
 }
 
@@ -239,6 +239,44 @@ fn freeze_after_many(draft: &mut Draft, name: &StageName, limit: u32) {
     );
 }
 
+/// A stop found that nothing had ever been begun, so what ran before still runs. For an alarm that
+/// is an alarm that fired before the deployment began: it holds it. A person's word ends it.
+pub(super) fn never_begun(draft: &mut Draft, name: &StageName) -> Reason {
+    let Some((config, active)) = draft
+        .pipeline
+        .stage(name)
+        .and_then(|(config, stage)| Some((config, stage.active.as_ref()?)))
+    else {
+        return Reason::NothingNew;
+    };
+    let Phase::RollingBack {
+        cause: Cause::Alarm { name: alarm },
+        ..
+    } = &active.phase
+    else {
+        let over = active.over;
+        rolled_back(draft, name, over);
+        return Reason::RollbackEnded;
+    };
+    let why = Reason::AlarmFiringBefore {
+        alarm: alarm.clone(),
+    };
+    let firing = draft.pipeline.firing(config);
+    let names = if firing.is_empty() {
+        vec![alarm.clone()]
+    } else {
+        firing
+    };
+    let what = What::Waits {
+        stage: name.clone(),
+        deployment: active.offer.id.clone(),
+        release: active.offer.release,
+        on: WaitingOn::Alarm { names },
+    };
+    draft.write(what, why.clone());
+    why
+}
+
 /// Freezes a stage by rule, until a person thaws it.
 pub(super) fn freeze(draft: &mut Draft, name: &StageName, reason: String, why: Reason) {
     let freeze = Freeze {
@@ -295,8 +333,14 @@ pub(super) fn rollback_failed(draft: &mut Draft, name: &StageName, problem: Stri
     }
 }
 
-/// Ends the active deployment as failed.
-pub(super) fn fail(draft: &mut Draft, name: &StageName, problem: String, why: Reason) {
+/// Ends the active deployment as failed, with what the target runs as far as is known.
+pub(super) fn fail(
+    draft: &mut Draft,
+    name: &StageName,
+    problem: String,
+    why: Reason,
+    runs: Option<ReleaseNumber>,
+) {
     let Some(active) = draft.active(name) else {
         return;
     };
@@ -305,6 +349,7 @@ pub(super) fn fail(draft: &mut Draft, name: &StageName, problem: String, why: Re
         deployment: active.offer.id.clone(),
         release: active.offer.release,
         problem,
+        runs,
     };
     draft.write(what, why);
 }

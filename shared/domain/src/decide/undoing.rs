@@ -80,10 +80,14 @@ pub(super) fn stopping(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -
             }
             Reason::NoAnswerInTime
         }
-        Progress::NotFound
-        | Progress::Succeeded { .. }
-        | Progress::Failed { .. }
-        | Progress::Undone { .. } => stopped(draft, sight, undoing),
+        // When the platform cannot be asked, nothing is known of what it does.
+        Progress::NotFound if *sight.running == Running::Unknown => {
+            too_long(draft, sight.name, &undoing)
+        }
+        Progress::NotFound => undo::never_begun(draft, sight.name),
+        Progress::Succeeded { .. } | Progress::Failed { .. } | Progress::Undone { .. } => {
+            stopped(draft, sight, undoing)
+        }
     }
 }
 
@@ -92,7 +96,7 @@ fn stopped(draft: &mut Draft, sight: &Sight<'_>, undoing: Undoing) -> Reason {
     let Some(to) = undoing.to else {
         return Reason::NotYet;
     };
-    let undone = matches!(sight.progress, Progress::Undone { .. } | Progress::NotFound);
+    let undone = matches!(sight.progress, Progress::Undone { .. });
     let idle = undone && *sight.running == Running::Nothing;
     if idle || runs(draft, sight.running, to) {
         undo::rolled_back(draft, sight.name, Some(to));

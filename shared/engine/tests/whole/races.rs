@@ -163,3 +163,34 @@ async fn an_action_that_can_never_be_done_is_a_fact() {
             .any(|heard| heard.kind == "person-called")
     );
 }
+
+#[tokio::test]
+async fn a_start_that_was_given_up_and_took_effect_all_the_same_is_told_when_its_entry_comes_again()
+{
+    let mut whole = Whole::new().await;
+    whole.good("v1").await;
+    let input = domain::hint::Input::Hint(Whole::object("v2"));
+    let turned = whole.receive(input).await.unwrap();
+    let entry = turned[0].entries.last().unwrap().entry.clone();
+    let Some(domain::entry::Action::Deploy(order)) = entry.what.action() else {
+        panic!("the entry asks for a start");
+    };
+    // Nothing was begun, however often it was asked for.
+    for _ in 0..domain::due::TRIES_MAX {
+        whole.jump(2);
+        let service = whole.service.clone();
+        let due = domain::hint::Input::Hint(domain::Hint::Due { service });
+        whole.receive(due).await.unwrap();
+    }
+    assert!(whole.stage().await.active.is_none());
+    // The first call goes through after that, and its answer is lost.
+    engine::Platform::deploy(&whole.platform, order)
+        .await
+        .unwrap();
+    whole.carry_out(&entry).await.unwrap();
+    whole.deliver().await;
+    assert_eq!(whole.stage().await.runs, None, "nobody knows");
+    let heard = whole.announcer.heard.borrow();
+    let late = heard.iter().filter(|heard| heard.kind == "person-called");
+    assert_eq!(late.count(), 2, "once for giving up, once for what landed");
+}

@@ -299,7 +299,7 @@ impl Player<'_> {
                 kinds.iter().any(|kind| entry.is(kind, PRODUCTION, number))
             })
             .await?;
-        self.say(&format!("production: {}", turn.what));
+        self.say(&turn.what);
         self.hear("rolling-back", PRODUCTION, number).await?;
         let what = format!("release {number} is rolled back");
         let end = self

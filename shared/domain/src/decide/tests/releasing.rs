@@ -243,6 +243,24 @@ fn a_person_can_push_a_fix_into_a_fire() {
 }
 
 #[test]
+fn a_fix_under_which_the_alarm_still_fires_proves_nothing() {
+    let mut story = Story::new();
+    story.alarm("dev", AlarmState::Alarm);
+    story.upload(1);
+    let despite = Despite {
+        alarm: Some("this is the fix".into()),
+        quarantine: None,
+    };
+    story.promote("dev", 1, despite);
+    story.begins("dev");
+    story.finishes("dev");
+    story.bake_ends("dev");
+    assert_eq!(story.wrote(), ["unproven", "person_called"]);
+    assert_eq!(story.state("dev").runs, Some(release(1)));
+    assert_eq!(story.state("dev").last_good(), None);
+}
+
+#[test]
 fn an_alarm_seen_right_before_the_start_puts_the_release_back() {
     let mut story = Story::new();
     story.upload(1);

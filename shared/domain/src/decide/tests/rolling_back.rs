@@ -141,6 +141,11 @@ fn with_nothing_to_go_back_to_a_person_is_called_and_nothing_is_done() {
     ));
     story.finishes("dev");
     assert_eq!(story.wrote(), ["failed"], "it is never good");
+    assert_eq!(
+        story.state("dev").runs,
+        Some(release(1)),
+        "and it is known to run"
+    );
     assert!(story.active("test").is_none());
 }
 
@@ -406,13 +411,32 @@ fn a_person_rolls_back_what_is_on_its_way() {
 }
 
 #[test]
-fn a_stop_that_finds_nothing_begun_leaves_what_ran() {
+fn an_alarm_that_came_before_anything_was_begun_holds_the_release() {
     let mut story = Story::released_everywhere(1);
     story.upload(2);
     story.alarm("dev", AlarmState::Alarm);
     assert_eq!(story.wrote(), ["alarm_noted", "stop_asked"]);
     story.answer("dev", Answer::NeverBegun);
-    assert_eq!(story.state("dev").runs, Some(release(1)));
+    let state = story.state("dev");
+    assert_eq!(state.runs, Some(release(1)), "what ran before still runs");
+    assert!(
+        state.quarantined.is_empty(),
+        "it never ran, so it proved nothing bad"
+    );
+    assert!(matches!(state.waiting[0].on, Some(WaitingOn::Alarm { .. })));
+    story.alarm("dev", AlarmState::Ok);
+    assert_eq!(story.active("dev").unwrap().offer.release, release(2));
+}
+
+#[test]
+fn a_persons_stop_that_finds_nothing_begun_ends_the_release() {
+    let mut story = Story::released_everywhere(1);
+    story.upload(2);
+    story.roll_back("dev", None);
+    story.answer("dev", Answer::NeverBegun);
+    let state = story.state("dev");
+    assert_eq!(state.runs, Some(release(1)));
+    assert!(state.waiting.is_empty() && state.quarantined.contains(&release(2)));
 }
 
 #[test]

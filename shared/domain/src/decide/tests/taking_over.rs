@@ -1,6 +1,7 @@
 //! Rules about configuration, and about services that are taken over.
 
 use super::story::{ALICE, Story, config, release, stage};
+use crate::config::Target;
 use crate::fact::{Found, Request};
 use crate::reason::Reason;
 
@@ -99,4 +100,18 @@ fn a_stage_that_is_taken_away_drops_what_waits() {
     configure(&mut story, smaller, Vec::new());
     assert_eq!(story.wrote().last().map(String::as_str), Some("configured"));
     assert!(!story.pipeline.stages.contains_key(&stage("production")));
+}
+
+#[test]
+fn what_was_good_on_another_target_is_not_good_here() {
+    let mut story = Story::released_everywhere(1);
+    let mut moved = config();
+    moved.stages[0].target = Target::CodeDeploy {
+        application: "web".into(),
+        group: "dev-mumbai".into(),
+    };
+    configure(&mut story, moved, vec![found("dev", None)]);
+    assert_eq!(story.wrote(), ["configured", "nothing_to_adopt"]);
+    assert_eq!(story.state("dev").last_good(), None);
+    assert_eq!(story.state("test").last_good(), Some(release(1)));
 }
