@@ -99,6 +99,9 @@ fn find_offer(draft: &Draft, stage: &StageName, release: ReleaseNumber) -> Resul
     if on_its_way || state.runs == Some(release) {
         return Err(Reason::AlreadyThere);
     }
+    if release.0 == 0 || release.0 > draft.pipeline.last_release {
+        return Err(Reason::NoSuchRelease { release });
+    }
     Err(Reason::NotWaiting {
         instead: state.waiting.first().map(|offer| offer.release),
     })

@@ -61,12 +61,15 @@ fn the_second_approval_of_one_person_counts_once() {
 #[test]
 fn an_approval_is_for_exactly_this_release() {
     let mut story = at_production();
-    assert_eq!(
-        story.approve(ALICE, 7),
-        Reason::NotWaiting {
-            instead: Some(release(1))
-        }
-    );
+    let unknown = Reason::NoSuchRelease {
+        release: release(7),
+    };
+    assert_eq!(story.approve(ALICE, 7), unknown);
+    story.upload_built(2, Story::build(2));
+    let other = Reason::NotWaiting {
+        instead: Some(release(1)),
+    };
+    assert_eq!(story.approve(ALICE, 2), other);
     let request = Request::Approve {
         stage: stage("dev"),
         release: release(1),
