@@ -53,13 +53,12 @@ async fn answer_ecs(house: &House, hook: &EcsHook) -> HookAnswer {
     }
 }
 
-/// CodeDeploy has no "ask again": an error makes Lambda call again, and the answer is due within an
-/// hour.
+/// CodeDeploy has no "ask again" and waits an hour for an answer: what cannot be judged is undone.
 async fn answer_code_deploy(house: &House, hook: &CodeDeployHook) -> Result<(), Failed> {
-    let report = |error: &EngineError| Failed::report(error);
-    let group = house.platform.hooked_group(&hook.deployment).await;
-    let group = group.map_err(|error| report(&error.into()))?;
-    let verdict = check(house, &group).await.map_err(|error| report(&error))?;
+    let verdict = judge(house, hook).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the stage cannot be inspected now");
+        HookVerdict::Undo(format!("it cannot be judged: {error}"))
+    });
     if let HookVerdict::Undo(why) = &verdict {
         tracing::warn!(
             why,
@@ -71,7 +70,12 @@ async fn answer_code_deploy(house: &House, hook: &CodeDeployHook) -> Result<(), 
         .platform
         .answer_hook(&hook.deployment, &hook.execution, &verdict)
         .await;
-    answered.map_err(|error| report(&error.into()))
+    answered.map_err(|error| Failed::report(&error))
+}
+
+async fn judge(house: &House, hook: &CodeDeployHook) -> Result<HookVerdict, EngineError> {
+    let group = house.platform.hooked_group(&hook.deployment).await?;
+    check(house, &group).await
 }
 
 async fn check(house: &House, target: &Subject) -> Result<HookVerdict, EngineError> {
