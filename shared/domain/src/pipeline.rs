@@ -93,6 +93,13 @@ impl Stage {
         self.good.last().copied()
     }
 
+    /// Where leaving a release leads: the newest good release that is another one.
+    #[must_use]
+    pub fn good_without(&self, leaves: Option<ReleaseNumber>) -> Option<ReleaseNumber> {
+        let mut newest_first = self.good.iter().rev().copied();
+        newest_first.find(|good| Some(*good) != leaves)
+    }
+
     /// The stage deploys to something else now: nothing is known of what runs there.
     pub(crate) fn forget_target(&mut self) {
         self.good.clear();

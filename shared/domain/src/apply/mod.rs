@@ -225,16 +225,17 @@ fn under_way(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     } else if let What::RollbackAdopted {
         stage,
         deployment,
+        release,
         problem,
-        ..
     } = &entry.what
     {
         let mut at = at(pipeline, entry, stage)?;
+        // A release that was good here before may be deployed once more, and be undone.
         let (cause, to) = (
             Cause::Platform {
                 problem: problem.clone(),
             },
-            at.stage.last_good(),
+            at.stage.good_without(Some(*release)),
         );
         at.undo(deployment, cause, How::Adopted, to)?;
     } else if let What::Begun {

@@ -285,13 +285,7 @@ fn roll_back(
     let to = match to {
         Some(to) if !stage.good.contains(&to) => return Reason::NeverGood { release: to },
         Some(to) => to,
-        None => match stage
-            .good
-            .iter()
-            .rev()
-            .copied()
-            .find(|good| Some(*good) != leaves)
-        {
+        None => match stage.good_without(leaves) {
             Some(to) => to,
             None => return Reason::NothingToReturnTo,
         },

@@ -254,12 +254,7 @@ fn over_it(draft: &mut Draft, name: &StageName, release: ReleaseNumber, problem:
         .releases
         .get(&release)
         .is_some_and(|release| release.build.irreversible);
-    let to = stage
-        .good
-        .iter()
-        .rev()
-        .copied()
-        .find(|good| *good != release);
+    let to = stage.good_without(Some(release));
     match to.filter(|_| !irreversible) {
         Some(to) => undo::go_back(draft, name, cause, to, None),
         None => {

@@ -22,14 +22,7 @@ pub(super) fn roll_back(
     };
     let Some(active) = &stage.active else { return };
     let release = active.offer.release;
-    let target = to.or_else(|| {
-        stage
-            .good
-            .iter()
-            .rev()
-            .copied()
-            .find(|good| *good != release)
-    });
+    let target = to.or_else(|| stage.good_without(Some(release)));
     let irreversible = cause.is_automatic()
         && draft
             .pipeline

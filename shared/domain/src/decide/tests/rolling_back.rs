@@ -1,10 +1,10 @@
 //! Rules about rolling back.
 
-use super::story::{Story, release};
+use super::story::{ALICE, Story, release, stage};
 use crate::alarm::{AlarmState, Voice};
 use crate::artefact::BuildFacts;
 use crate::entry::{Call, What};
-use crate::fact::{Answer, Despite, Fact, Running};
+use crate::fact::{Answer, Despite, Fact, Request, Running};
 use crate::pipeline::{How, Phase, WaitingOn};
 use crate::reason::Reason;
 
@@ -461,5 +461,28 @@ fn the_first_service_has_nothing_to_roll_back_to() {
     assert_eq!(
         story.roll_back("production", None),
         Reason::NothingToReturnTo
+    );
+}
+
+#[test]
+fn last_good_deployed_once_more_and_undone_has_not_itself_to_return_to() {
+    let mut story = second_on_dev();
+    story.finishes("dev");
+    story.alarm("dev", AlarmState::Alarm);
+    story.begins("dev");
+    story.fails("dev", "HEALTH_CONSTRAINTS");
+    assert_eq!(story.state("dev").runs, None, "the rollback failed");
+    story.alarm("dev", AlarmState::Ok);
+    let thaw = Request::Thaw {
+        stage: Some(stage("dev")),
+    };
+    story.ask(ALICE, thaw);
+    story.promote("dev", 1, Despite::default());
+    story.begins("dev");
+    story.undoing("dev");
+    let phase = &story.active("dev").unwrap().phase;
+    assert!(
+        matches!(phase, Phase::RollingBack { to: None, .. }),
+        "{phase:?}"
     );
 }
