@@ -1,5 +1,5 @@
-//! The adversary: runs the shipped core on virtual time, seed after seed, under faults, and judges
-//! what it did. Here is the command line; `run` has one seed's way.
+//! The adversary: runs the shipped core on virtual time under faults, and judges what it did. Here
+//! is the command line; each way of looking for trouble has a module of its own.
 
 mod audit;
 mod cloud;
@@ -8,6 +8,7 @@ mod run;
 mod scenario;
 mod settled;
 mod shared;
+mod swarm;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -15,92 +16,46 @@ mod world;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand, ValueEnum as _};
 
-use crate::run::{Sum, run};
 use crate::shared::Bug;
 
-/// Seeds of one run when none is asked for.
-const SEEDS: u64 = 200;
-
-/// Looks for a schedule of events that breaks a release.
+/// Looks for a schedule of events that breaks a release: without a command, by many seeds.
 #[derive(Debug, Parser)]
-#[command(name = "sim")]
+#[command(name = "sim", args_conflicts_with_subcommands = true)]
 struct Args {
-    /// How many seeds to run, from `--from` on.
-    #[arg(long, default_value_t = SEEDS)]
-    seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    from: u64,
-    /// Replay this seed and print its history.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Plant a bug, to see that it is found.
-    #[arg(long)]
-    plant: Option<Bug>,
+    #[command(flatten)]
+    swarm: swarm::Options,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What else can be done than running seeds.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Name the bugs that `--plant` plants.
+    Bugs,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let mut out = std::io::stdout().lock();
-    if let Some(seed) = args.seed {
-        writeln!(out, "seed {seed}")?;
-        let outcome = run(seed, args.plant)?;
-        for line in &outcome.story {
-            writeln!(out, "{line}")?;
+    let well = match args.other {
+        None => swarm::run_all(&args.swarm, &mut out)?,
+        Some(Other::Bugs) => {
+            for bug in Bug::value_variants() {
+                if let Some(value) = bug.to_possible_value() {
+                    let help = value.get_help().map(ToString::to_string);
+                    let (name, help) = (value.get_name(), help.unwrap_or_default());
+                    writeln!(out, "{name:<24}{help}")?;
+                }
+            }
+            true
         }
-        for violation in &outcome.violations {
-            writeln!(out, "VIOLATION {violation}")?;
-        }
-        return Ok(code(outcome.violations.is_empty()));
-    }
-    let end = args.from.saturating_add(args.seeds);
-    writeln!(out, "seeds {}..{end}", args.from)?;
-    let mut sum = Sum::default();
-    for seed in args.from..end {
-        sum.add(seed, run(seed, args.plant)?);
-    }
-    summary(&mut out, &sum)?;
-    Ok(code(sum.failed.is_empty()))
-}
-
-fn code(well: bool) -> ExitCode {
-    if well {
+    };
+    Ok(if well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-fn summary(out: &mut impl std::io::Write, sum: &Sum) -> std::io::Result<()> {
-    let facts: u64 = sum.tally.verdicts.values().sum();
-    writeln!(
-        out,
-        "{} seeds, {} steps, {facts} facts",
-        sum.seeds, sum.tally.steps
-    )?;
-    for (title, counts) in [
-        ("faults", &sum.tally.faults),
-        ("entries", &sum.tally.kinds),
-        ("reasons of received facts", &sum.tally.verdicts),
-    ] {
-        let counts: Vec<String> = counts
-            .iter()
-            .map(|(what, n)| format!("{what} {n}"))
-            .collect();
-        writeln!(out, "{title}: {}", counts.join(", "))?;
-    }
-    writeln!(out, "reasons entries gave: {}", sum.reasons.len())?;
-    let settles = world::SETTLES_WITHIN;
-    writeln!(
-        out,
-        "everything settled within {settles:#} after the faults: {}",
-        sum.failed.is_empty()
-    )?;
-    for (seed, violations) in &sum.failed {
-        let first = violations.first().map_or("", String::as_str);
-        writeln!(out, "VIOLATION {first}\n  replay: cargo sim --seed {seed}")?;
-    }
-    Ok(())
+    })
 }
