@@ -177,11 +177,26 @@ pub(super) fn hold(
     offer: &Offer,
     now: Timestamp,
 ) -> Option<WaitingOn> {
+    holds(pipeline, config, stage, offer, now)
+        .into_iter()
+        .next()
+}
+
+/// All that holds an offer when the stage is free, what people can do something about first.
+#[must_use]
+pub(super) fn holds(
+    pipeline: &Pipeline,
+    config: &StageConfig,
+    stage: &Stage,
+    offer: &Offer,
+    now: Timestamp,
+) -> Vec<WaitingOn> {
+    let mut holds = Vec::new();
     if offer.purpose == Purpose::Rollback {
-        return None;
+        return holds;
     }
     if let Some((missing, expires_at)) = missing_approval(config, offer) {
-        return Some(WaitingOn::Approval {
+        holds.push(WaitingOn::Approval {
             missing,
             expires_at,
         });
@@ -192,29 +207,31 @@ pub(super) fn hold(
             .as_ref()
             .map_or("a rule", |by| by.short())
             .to_owned();
-        return Some(WaitingOn::Freeze {
+        holds.push(WaitingOn::Freeze {
             by,
             reason: freeze.reason,
             until: freeze.until,
         });
     }
     if !config.windows.is_empty() && !config.windows.iter().any(|window| window.is_open(now)) {
-        return Some(WaitingOn::Window {
+        holds.push(WaitingOn::Window {
             opens_at: window::opens_at(&config.windows, now),
         });
     }
     let firing = pipeline.firing(config);
     if !firing.is_empty() && offer.despite.alarm.is_none() {
-        return Some(WaitingOn::Alarm { names: firing });
+        holds.push(WaitingOn::Alarm { names: firing });
     }
-    match &offer.on {
-        Some(WaitingOn::Target { again_at, .. }) if *again_at > now => offer.on.clone(),
-        Some(_) | None => None,
+    if let Some(target @ WaitingOn::Target { again_at, .. }) = &offer.on
+        && *again_at > now
+    {
+        holds.push(target.clone());
     }
+    holds
 }
 
 /// How many approvals an offer misses, and when the request expires.
-fn missing_approval(config: &StageConfig, offer: &Offer) -> Option<(u32, Timestamp)> {
+pub(super) fn missing_approval(config: &StageConfig, offer: &Offer) -> Option<(u32, Timestamp)> {
     let rule = approval_rule(config)?;
     if offer.purpose == Purpose::Rollback {
         return None;

@@ -8,6 +8,7 @@ mod ask;
 mod configure;
 mod gate;
 mod observe;
+mod plan;
 mod undo;
 mod undoing;
 
@@ -24,6 +25,8 @@ use crate::fact::{Fact, RequestId};
 use crate::name::{EntryId, ReleaseNumber, StageName};
 use crate::pipeline::{Active, Pipeline};
 use crate::reason::{Reason, Verdict};
+
+pub use plan::{Plan, Wish, plan};
 
 /// Most entries of one decision: a transaction has 100 items, and a commit is one of them.
 pub const ENTRIES_MAX: usize = 200;

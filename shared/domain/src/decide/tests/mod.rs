@@ -10,6 +10,7 @@ mod freezing;
 mod golden;
 mod laws;
 mod observing;
+mod planning;
 mod releasing;
 mod rolling_back;
 mod story;
