@@ -4,7 +4,9 @@
 #[cfg(feature = "house")]
 pub mod house;
 pub mod serve;
+pub mod stream;
 
 #[cfg(feature = "house")]
 pub use house::House;
 pub use serve::{Failed, serve, start};
+pub use stream::serve_commits;
