@@ -2,9 +2,9 @@
 //! options are in its file under [`crate::verb`].
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
-use crate::failure::exit_codes;
+use crate::failure::{Failure, exit_codes};
 use crate::screen::{Colour, Format};
 use crate::verb;
 
@@ -27,26 +27,14 @@ pub(crate) struct Cli {
 }
 
 /// Options of all verbs.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Shared options")]
 pub(crate) struct Shared {
-    /// The ledger's table (stack output TableName)
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "LASTGOOD_TABLE",
-        hide_env_values = true
-    )]
+    /// The ledger's table (stack output TableName) [env: LASTGOOD_TABLE]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// Where requests go (stack output CommandUrl)
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "LASTGOOD_COMMAND_URL",
-        hide_env_values = true
-    )]
+    /// Where requests go (stack output CommandUrl) [env: LASTGOOD_COMMAND_URL]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) command_url: Option<String>,
     /// The profile of the AWS configuration to use
     #[arg(long, global = true, value_name = "NAME")]
@@ -54,19 +42,16 @@ pub(crate) struct Shared {
     /// The AWS Region of the ledger
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) region: Option<String>,
-    /// What stdout carries: table or json
+    /// What stdout carries: table, json or jsonl [env: LASTGOOD_OUTPUT] [default: table]
     #[arg(
         long,
         short,
         global = true,
         value_enum,
         hide_possible_values = true,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "LASTGOOD_OUTPUT",
-        hide_env_values = true
+        value_name = "FORMAT"
     )]
-    pub(crate) output: Format,
+    pub(crate) output: Option<Format>,
     /// Only data and errors, no talk
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -80,6 +65,32 @@ pub(crate) struct Shared {
         default_value = "auto"
     )]
     pub(crate) color: Colour,
+}
+
+impl Shared {
+    /// With what the environment says where nothing was typed. clap is not asked to read it: its
+    /// usage lines would show such an option as if it were required.
+    ///
+    /// # Errors
+    /// When the environment names a format that is none.
+    pub(crate) fn or(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        let said = |name: &str| env(name).filter(|value| !value.is_empty());
+        self.table = self.table.or_else(|| said("LASTGOOD_TABLE"));
+        self.command_url = self.command_url.or_else(|| said("LASTGOOD_COMMAND_URL"));
+        if let (None, Some(format)) = (self.output, said("LASTGOOD_OUTPUT")) {
+            let known = Format::from_str(&format, false).map_err(|_| {
+                Failure::usage(format!("LASTGOOD_OUTPUT names no format: {format:?}"))
+                    .hint("it is table, json or jsonl")
+            })?;
+            self.output = Some(known);
+        }
+        Ok(self)
+    }
+
+    /// What stdout carries.
+    pub(crate) fn format(&self) -> Format {
+        self.output.unwrap_or(Format::Table)
+    }
 }
 
 /// What can be done.

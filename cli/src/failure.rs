@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Waits,
     /// A newer release took its place.
     Superseded,
+    /// What was compared is not the same.
+    Differs,
     /// What became of it could not be observed: the network, or AWS.
     Unobserved,
     /// Interrupted from the keyboard.
@@ -27,7 +29,7 @@ pub(crate) enum Exit {
 }
 
 /// All of them, in the order of their codes.
-pub(crate) const EXITS: [Exit; 9] = [
+pub(crate) const EXITS: [Exit; 10] = [
     Exit::Done,
     Exit::Failed,
     Exit::Usage,
@@ -35,6 +37,7 @@ pub(crate) const EXITS: [Exit; 9] = [
     Exit::NotAllowed,
     Exit::Waits,
     Exit::Superseded,
+    Exit::Differs,
     Exit::Unobserved,
     Exit::Interrupted,
 ];
@@ -50,6 +53,7 @@ impl Exit {
             Self::NotAllowed => 4,
             Self::Waits => 5,
             Self::Superseded => 6,
+            Self::Differs => 7,
             Self::Unobserved => 8,
             Self::Interrupted => 130,
         }
@@ -65,6 +69,7 @@ impl Exit {
             Self::NotAllowed => "not_allowed",
             Self::Waits => "waits",
             Self::Superseded => "superseded",
+            Self::Differs => "differs",
             Self::Unobserved => "unobserved",
             Self::Interrupted => "interrupted",
         }
@@ -80,6 +85,7 @@ impl Exit {
             Self::NotAllowed => "not allowed, by a rule or by IAM",
             Self::Waits => "waits for a person",
             Self::Superseded => "superseded by a newer release",
+            Self::Differs => "differs (with --check)",
             Self::Unobserved => "could not be observed (network, AWS): it may have happened",
             Self::Interrupted => "interrupted",
         }
@@ -170,6 +176,7 @@ mod tests {
             4  not allowed, by a rule or by IAM
             5  waits for a person
             6  superseded by a newer release
+            7  differs (with --check)
             8  could not be observed (network, AWS): it may have happened
           130  interrupted
         ");

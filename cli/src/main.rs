@@ -15,6 +15,7 @@ mod build;
 mod command;
 mod failure;
 mod follow;
+mod misuse;
 mod package;
 mod screen;
 mod session;
@@ -27,37 +28,60 @@ mod verb;
 mod words;
 mod yaml;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, Shared, Verb};
 use crate::failure::{Exit, Failure};
-use crate::screen::{ColourWishes, Format, Report, Screen, Stream, Talk};
+use crate::screen::{ColourWishes, Report, Screen, Stream, Talk};
 use crate::session::Session;
+
+/// What clap calls a command line without a verb: it shows the help.
+const BARE: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 
 fn main() -> ExitCode {
     let wishes = ColourWishes::of_process();
-    match Cli::try_parse() {
-        Ok(cli) => ExitCode::from(run(cli, &wishes).code()),
-        Err(error) => ExitCode::from(misused(&error).code()),
-    }
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let exit = match Cli::try_parse_from(&args) {
+        Ok(cli) => run(cli, &wishes),
+        Err(error) => misused(&error, &args, &wishes),
+    };
+    ExitCode::from(exit.code())
 }
 
-fn run(cli: Cli, wishes: &ColourWishes) -> Exit {
-    let screen = Screen {
-        format: cli.shared.output,
-        talk: if cli.shared.quiet {
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn screen(shared: &Shared, wishes: &ColourWishes) -> Screen {
+    Screen {
+        format: shared.format(),
+        talk: if shared.quiet {
             Talk::Quiet
         } else {
             Talk::Heard
         },
-        out: wishes.paint(cli.shared.color, Stream::of(&io::stdout())),
-        err: wishes.paint(cli.shared.color, Stream::of(&io::stderr())),
+        out: wishes.paint(shared.color, Stream::of(&io::stdout())),
+        err: wishes.paint(shared.color, Stream::of(&io::stderr())),
+    }
+}
+
+fn run(cli: Cli, wishes: &ColourWishes) -> Exit {
+    let typed = screen(&cli.shared, wishes);
+    let shared = match cli.shared.or(variable) {
+        Ok(shared) => shared,
+        Err(failure) => {
+            typed.fail(&failure);
+            return failure.exit;
+        }
     };
-    let session = Session::new(cli.shared, screen);
+    let screen = screen(&shared, wishes);
+    let session = Session::new(shared, screen);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -118,33 +142,19 @@ fn interrupted() -> Failure {
 }
 
 /// Help and wrong usage. Scripts that asked for JSON get their error as JSON.
-fn misused(error: &clap::Error) -> Exit {
-    let wants_json = std::env::var("LASTGOOD_OUTPUT").is_ok_and(|format| format == "json")
-        || std::env::args().any(|arg| matches!(&*arg, "--output=json" | "-ojson"))
-        || std::env::args()
-            .zip(std::env::args().skip(1))
-            .any(|(flag, format)| matches!(&*flag, "--output" | "-o") && format == "json");
-    let is_help = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
-    if wants_json && !is_help {
-        let text = error.to_string();
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let message = lines.next().unwrap_or_default();
-        let failure = Failure::usage(message.strip_prefix("error: ").unwrap_or(message));
-        let failure = lines.fold(failure, Failure::because);
-        let (out, err) = (screen::Paint::Plain, screen::Paint::Plain);
-        Screen {
-            format: Format::Json,
-            talk: Talk::Quiet,
-            out,
-            err,
-        }
-        .fail(&failure);
-    } else {
+fn misused(error: &clap::Error, args: &[OsString], wishes: &ColourWishes) -> Exit {
+    if misuse::asks_for_help(error) {
         // Nothing more can be said when the terminal itself is gone.
         drop(error.print());
+        return Exit::Done;
     }
-    if is_help { Exit::Done } else { Exit::Usage }
+    let shared = misuse::shared(args).and_then(|shared| shared.or(variable).ok());
+    let screen = screen(&shared.unwrap_or_default(), wishes);
+    if !screen.format.is_for_scripts() && error.kind() == BARE {
+        drop(error.print());
+    } else {
+        let verb = misuse::verb(args);
+        screen.fail(&misuse::failure(error, verb.as_deref()));
+    }
+    Exit::Usage
 }

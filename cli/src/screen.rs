@@ -16,12 +16,25 @@ pub(crate) enum Format {
     Table,
     /// One JSON document, and nothing else.
     Json,
+    /// One JSON document in each line: a row, or something that happened.
+    Jsonl,
+}
+
+impl Format {
+    /// Whether scripts read it.
+    pub(crate) fn is_for_scripts(self) -> bool {
+        match self {
+            Self::Table => false,
+            Self::Json | Self::Jsonl => true,
+        }
+    }
 }
 
 /// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
     /// On a terminal, unless `NO_COLOR` is set; everywhere when `CLICOLOR_FORCE` is.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -210,6 +223,7 @@ impl Screen {
         let text = match self.format {
             Format::Table => report.text.clone(),
             Format::Json => serde_json::to_string_pretty(&report.data)?,
+            Format::Jsonl => lines(&report.data),
         };
         if !text.is_empty() {
             writeln!(io::stdout().lock(), "{text}")?;
@@ -231,9 +245,22 @@ impl Screen {
     pub(crate) fn fail(&self, failure: &Failure) {
         let text = match self.format {
             Format::Table => failure_text(failure, self.err),
-            Format::Json => failure_json(failure).to_string(),
+            Format::Json | Format::Jsonl => failure_json(failure).to_string(),
         };
         drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+}
+
+/// A line for each row; what is no list is one row.
+fn lines(data: &Value) -> String {
+    match data {
+        Value::Array(rows) => {
+            let rows: Vec<String> = rows.iter().map(Value::to_string).collect();
+            rows.join("\n")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            data.to_string()
+        }
     }
 }
 
@@ -300,6 +327,17 @@ mod tests {
             ..wishes
         };
         assert_eq!(dumb.paint(Colour::Auto, Stream::Terminal), Paint::Plain);
+    }
+
+    #[test]
+    fn each_row_is_a_line() {
+        let rows = serde_json::json!([{ "service": "web" }, { "service": "shop\n" }]);
+        assert_eq!(
+            lines(&rows),
+            "{\"service\":\"web\"}\n{\"service\":\"shop\\n\"}"
+        );
+        assert_eq!(lines(&serde_json::json!([])), "");
+        assert_eq!(lines(&serde_json::json!({ "a": [1, 2] })), "{\"a\":[1,2]}");
     }
 
     #[test]

@@ -102,6 +102,48 @@ fn errors_are_json_when_scripts_ask() {
 }
 
 #[test]
+fn wrong_usage_is_a_cause_its_evidence_and_one_hint() {
+    let rows: [&[&str]; 9] = [
+        &["approve", "web"],
+        &["approve", "Web", "production", "1"],
+        &["approve", "web", "production", "one"],
+        &["stats"],
+        &["status", "--tabel", "t"],
+        &["status", "-o", "yaml"],
+        &["-o", "json"],
+        &["-qojsonl", "approve", "web"],
+        &["approve", "web", "--output", "jsonl"],
+    ];
+    let mut all = Vec::new();
+    for args in rows {
+        // What the environment names is not shown as if it had to be typed.
+        let mut command = lastgood(args);
+        command.env("LASTGOOD_TABLE", "t");
+        command.env("LASTGOOD_COMMAND_URL", "https://abc/");
+        let (code, out, err) = told(&command.output().unwrap());
+        assert_eq!((code, &*out), (2, ""), "{args:?}");
+        all.push(format!("$ lastgood {}\n{err}", args.join(" ")));
+    }
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn the_environment_may_name_the_format() {
+    let said = |format: &str| {
+        let mut command = lastgood(&["status"]);
+        told(&command.env("LASTGOOD_OUTPUT", format).output().unwrap())
+    };
+    let (code, _, err) = said("jsonl");
+    assert_eq!(code, 2);
+    assert!(err.starts_with("{\"code\":\"usage\""), "{err}");
+    let (code, _, err) = said("yaml");
+    assert_eq!(code, 2);
+    assert!(err.contains("LASTGOOD_OUTPUT names no format"), "{err}");
+    let (_, _, err) = said("");
+    assert!(err.starts_with("error: "), "nothing is no format: {err}");
+}
+
+#[test]
 fn what_is_not_set_is_named() {
     let (_, _, err) = told(&lastgood(&["status"]).output().unwrap());
     assert!(

@@ -24,6 +24,9 @@ pub enum NameError {
     /// Something of the form `web/42`.
     #[error("{0:?} is no entry id: it looks like web/42")]
     EntryId(String),
+    /// Releases are numbered.
+    #[error("{0:?} is no release: give its number, such as 17")]
+    Release(String),
     /// An account id has twelve digits.
     #[error("{0:?} is no AWS account id: it has twelve digits")]
     Account(String),
@@ -171,9 +174,12 @@ impl fmt::Display for ReleaseNumber {
 }
 
 impl FromStr for ReleaseNumber {
-    type Err = std::num::ParseIntError;
+    type Err = NameError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.trim_start_matches('#').parse().map(Self)
+        let number = text.strip_prefix('#').unwrap_or(text).parse();
+        number
+            .map(Self)
+            .map_err(|_| NameError::Release(text.to_owned()))
     }
 }
 
