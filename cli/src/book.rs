@@ -4,9 +4,13 @@
 use std::ops::ControlFlow;
 
 use domain::chain::Sealed;
-use domain::{Pipeline, ServiceName};
+use domain::config::StageConfig;
+use domain::entry::What;
+use domain::pipeline::Stage;
+use domain::{Pipeline, Release, ReleaseNumber, ServiceName, StageName};
 use engine::{Ledger, LedgerError, Mention};
 
+use crate::about;
 use crate::failure::{Exit, Failure};
 
 /// Entries read at a time.
@@ -98,6 +102,63 @@ pub(crate) async fn back(
         before = from;
     }
     Ok(())
+}
+
+/// Everything the ledger says of one release, the newest first, back to where it became one.
+pub(crate) async fn about_release(
+    ledger: &impl Ledger,
+    service: &ServiceName,
+    newest: u64,
+    release: ReleaseNumber,
+    mut see: impl FnMut(&Sealed),
+) -> Result<(), Failure> {
+    back(ledger, service, newest, |sealed| {
+        let what = &sealed.entry.what;
+        if about::release_of(what) != Some(release) {
+            return ControlFlow::Continue(());
+        }
+        see(sealed);
+        if matches!(what, What::Released { .. }) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+    .await
+}
+
+/// A release by number. One that was never recorded is a mistyped one.
+pub(crate) async fn release(
+    ledger: &impl Ledger,
+    pipeline: &Pipeline,
+    number: ReleaseNumber,
+) -> Result<Release, Failure> {
+    let service = &pipeline.service;
+    if let Some(known) = pipeline.releases.get(&number) {
+        return Ok(known.clone());
+    }
+    let found = ledger.release(service, number).await.map_err(failure)?;
+    found.ok_or_else(|| {
+        Failure::usage(format!("{service} has no release {number}"))
+            .hint(format!("its newest is {}", pipeline.last_release))
+    })
+}
+
+/// A stage that a service has. Another one is a mistyped one.
+pub(crate) fn stage<'a>(
+    pipeline: &'a Pipeline,
+    name: &StageName,
+) -> Result<(&'a StageConfig, &'a Stage), Failure> {
+    pipeline.stage(name).ok_or_else(|| {
+        let stages = pipeline.config.iter().flat_map(|config| &config.stages);
+        let names: Vec<&str> = stages.map(|stage| stage.name.as_str()).collect();
+        let failure = Failure::usage(format!("{} has no stage {name}", pipeline.service));
+        if names.is_empty() {
+            failure.hint("it is not configured: lastgood apply its service file")
+        } else {
+            failure.hint(format!("its stages are {}", names.join(", ")))
+        }
+    })
 }
 
 /// The entries with `from <= seq < before`, in order. A page may end early, so it is asked for

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::entry::{Drop, What};
 use domain::pipeline::WaitingOn;
-use domain::{Entry, Pipeline, ReleaseNumber, ServiceName, StageName};
+use domain::{Entry, ReleaseNumber, ServiceName, StageName};
 use engine::Ledger;
 
 use crate::about;
@@ -115,26 +115,6 @@ impl Goal<'_> {
             | What::PersonCalled { .. } => None,
         }
     }
-}
-
-/// A stage that can be waited for.
-pub(crate) fn stage<'a>(
-    pipeline: &'a Pipeline,
-    name: &StageName,
-) -> Result<&'a StageName, Failure> {
-    let config = pipeline.config.as_ref();
-    let stages = config
-        .map(|config| config.stages.as_slice())
-        .unwrap_or_default();
-    stages
-        .iter()
-        .map(|stage| &stage.name)
-        .find(|stage| *stage == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-            Failure::usage(format!("{} has no stage {name}", pipeline.service))
-                .hint(format!("its stages are {}", names.join(", ")))
-        })
 }
 
 /// How a release ended, for people.

@@ -150,7 +150,7 @@ impl Publish {
         let ledger = session.ledger().await?;
         let pipeline = book::pipeline(&ledger, &self.service).await?;
         if let Some(stage) = &self.until {
-            follow::stage(&pipeline, stage)?;
+            book::stage(&pipeline, stage)?;
         }
         let service = &self.service;
         let Some(config) = &pipeline.config else {

@@ -1,15 +1,11 @@
 //! `lastgood show`: one release, where it is and what happened to it.
 
-use std::ops::ControlFlow;
-
 use clap::Args;
-use domain::entry::What;
 use domain::pipeline::Stage;
 use domain::{Pipeline, Release, ReleaseNumber, ServiceName, StageName};
 use engine::Ledger;
 use serde::Serialize;
 
-use crate::about;
 use crate::book;
 use crate::failure::Failure;
 use crate::screen::Report;
@@ -65,25 +61,10 @@ impl Show {
             release: number,
         } = self;
         let pipeline = book::pipeline(ledger, service).await?;
-        let found = ledger
-            .release(service, *number)
-            .await
-            .map_err(book::failure)?;
-        let release = found.ok_or_else(|| {
-            Failure::usage(format!("{service} has no release {number}"))
-                .hint(format!("its newest is {}", pipeline.last_release))
-        })?;
+        let release = book::release(ledger, &pipeline, *number).await?;
         let mut entries = Vec::new();
-        book::back(ledger, service, pipeline.seq, |sealed| {
-            if about::release_of(&sealed.entry.what) != Some(*number) {
-                return ControlFlow::Continue(());
-            }
+        book::about_release(ledger, service, pipeline.seq, *number, |sealed| {
             entries.push(EntryView::of(service, sealed, times));
-            if matches!(sealed.entry.what, What::Released { .. }) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
         })
         .await?;
         let view = ReleaseView {
@@ -155,7 +136,8 @@ fn stands(pipeline: &Pipeline, number: ReleaseNumber) -> Vec<StandView> {
         .collect()
 }
 
-fn stand(stage: &Stage, number: ReleaseNumber) -> &'static str {
+/// How a release stands on a stage, in words.
+pub(crate) fn stand(stage: &Stage, number: ReleaseNumber) -> &'static str {
     let runs = stage.runs == Some(number);
     if stage
         .active
