@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Draft, alarms, observe, undo};
+use super::{Draft, alarms, arrive, observe, undo};
 use crate::due::after;
 use crate::entry::{Call, What};
 use crate::fact::{Acted, Answer};
@@ -81,6 +81,7 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
                 },
                 why.clone(),
             );
+            arrive::give_way(draft, name, &active.offer);
             let _ = alarms::changed(draft, seen);
             why
         }
@@ -99,6 +100,7 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
                 },
                 Reason::TargetOccupied,
             );
+            arrive::give_way(draft, name, &active.offer);
             Reason::TargetOccupied
         }
         Answer::Refused(problem) => {

@@ -10,6 +10,7 @@ use crate::due::after;
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{ArtefactFound, Despite, Proof};
 use crate::name::{ReleaseNumber, StageName, glob};
+use crate::pipeline::Offer;
 use crate::reason::Reason;
 
 /// A flood is counted over this time, and told at most once in it.
@@ -180,12 +181,7 @@ pub(super) fn put(
         },
         why,
     );
-    let newest_only = draft
-        .pipeline
-        .config
-        .as_ref()
-        .is_some_and(|config| config.queue == Queue::Newest);
-    if !newest_only || purpose == Purpose::Rollback {
+    if !newest_only(draft) || purpose == Purpose::Rollback {
         return;
     }
     let Some((_, stage)) = draft.pipeline.stage(name) else {
@@ -206,4 +202,35 @@ pub(super) fn put(
         };
         draft.write(what, Reason::NewerReachedGate);
     }
+}
+
+fn newest_only(draft: &Draft) -> bool {
+    let config = draft.pipeline.config.as_ref();
+    config.is_some_and(|config| config.queue == Queue::Newest)
+}
+
+/// A deployment whose start was held waits again. With `queue: newest` it gives way to a newer
+/// release that was offered meanwhile, as it would have if it had waited all the time.
+pub(super) fn give_way(draft: &mut Draft, name: &StageName, held: &Offer) {
+    if !newest_only(draft) || held.purpose == Purpose::Rollback {
+        return;
+    }
+    let Some((_, stage)) = draft.pipeline.stage(name) else {
+        return;
+    };
+    let later = stage.waiting.iter().find(|offer| {
+        offer.purpose == Purpose::Release
+            && offer.release > held.release
+            && offer.id.seq > held.id.seq
+    });
+    let Some(by) = later.map(|offer| offer.release) else {
+        return;
+    };
+    let what = What::Dropped {
+        stage: name.clone(),
+        deployment: held.id.clone(),
+        release: held.release,
+        end: Drop::Superseded { by },
+    };
+    draft.write(what, Reason::NewerReachedGate);
 }

@@ -22,8 +22,9 @@ pub(super) fn settle(draft: &mut Draft) {
         draft.write(What::Thawed { stage: None }, Reason::NothingDue);
     }
     for name in draft.stage_names() {
-        end_what_expired(draft, &name);
+        // First, because a request that misses its approvals again may have expired meanwhile.
         void_approvals(draft, &name);
+        end_what_expired(draft, &name);
         start_one(draft, &name);
         say_what_waits(draft, &name);
     }
@@ -115,17 +116,15 @@ fn start_one(draft: &mut Draft, name: &StageName) {
         Some(Queue::All) => 1,
         Some(Queue::Newest) | None => stage.waiting.len(),
     };
-    let rollback = stage
+    let may_start =
+        |offer: &&Offer| hold(&draft.pipeline, config, stage, offer, draft.now).is_none();
+    let mut rollbacks = stage
         .waiting
         .iter()
-        .find(|offer| offer.purpose == Purpose::Rollback);
-    let ready = rollback.or_else(|| {
-        stage
-            .waiting
-            .iter()
-            .take(in_line)
-            .find(|offer| hold(&draft.pipeline, config, stage, offer, draft.now).is_none())
-    });
+        .filter(|offer| offer.purpose == Purpose::Rollback);
+    let ready = rollbacks
+        .find(may_start)
+        .or_else(|| stage.waiting.iter().take(in_line).find(may_start));
     let Some(offer) = ready else { return };
     let alarms = if offer.purpose == Purpose::Rollback || offer.despite.alarm.is_some() {
         AlarmsAtStart::PassOver
@@ -192,7 +191,9 @@ pub(super) fn holds(
     now: Timestamp,
 ) -> Vec<WaitingOn> {
     let mut holds = Vec::new();
+    // A rollback passes everything but a target that takes no deployment now.
     if offer.purpose == Purpose::Rollback {
+        holds.extend(occupied(stage, now));
         return holds;
     }
     if let Some((missing, expires_at)) = missing_approval(config, offer) {
@@ -222,12 +223,19 @@ pub(super) fn holds(
     if !firing.is_empty() && offer.despite.alarm.is_none() {
         holds.push(WaitingOn::Alarm { names: firing });
     }
-    if let Some(target @ WaitingOn::Target { again_at, .. }) = &offer.on
-        && *again_at > now
-    {
-        holds.push(target.clone());
-    }
+    holds.extend(occupied(stage, now));
     holds
+}
+
+/// Somebody else's deployment is in the way of all that waits: what one offer found out holds the
+/// others too, or they would take turns in asking, without a pause.
+fn occupied(stage: &Stage, now: Timestamp) -> Option<WaitingOn> {
+    stage
+        .waiting
+        .iter()
+        .filter_map(|offer| offer.on.as_ref())
+        .find(|on| matches!(on, WaitingOn::Target { again_at, .. } if *again_at > now))
+        .cloned()
 }
 
 /// How many approvals an offer misses, and when the request expires.

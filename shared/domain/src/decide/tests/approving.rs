@@ -165,3 +165,21 @@ fn the_same_request_again_is_done_once() {
     };
     assert_eq!(story.fact(&crate::Fact::Asked(asked)), Reason::RequestKnown);
 }
+
+#[test]
+fn a_request_whose_approval_is_void_after_it_expired_ends_with_the_same_decision() {
+    let mut story = at_production();
+    story.approve(ALICE, 1);
+    story.begins("production");
+    story.finishes("production");
+    story.upload_built(2, Story::build(2));
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    story.approve(ALICE, 2);
+    story.jump(60 * 24 * 8);
+    // What runs there is another release now, so that the approval is void, and too late to renew.
+    story.finishes("production");
+    let wrote = story.wrote();
+    let ends: Vec<_> = wrote.iter().rev().take(2).rev().collect();
+    assert_eq!(ends, ["approvals_voided", "dropped"], "{wrote:?}");
+}

@@ -8,6 +8,7 @@
 mod approving;
 mod freezing;
 mod golden;
+mod holding;
 mod laws;
 mod observing;
 mod planning;
