@@ -122,3 +122,16 @@ impl Sealed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_hex_sha_256_of_the_stored_bytes() {
+        // NIST's own example, FIPS 180-2 appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Hash::of("abc").as_str(), abc);
+        assert_eq!(Hash::of("abc").to_string(), abc);
+    }
+}

@@ -271,3 +271,58 @@ impl crate::config::StageConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::story::Story;
+    use crate::decide::{Recalled, decide};
+    use crate::fact::{ArtefactFound, Fact, Proof};
+
+    fn arrives(proof: Proof) -> Commit {
+        let story = Story::new();
+        let fact = Fact::Artefact(ArtefactFound {
+            artefact: Story::artefact(1),
+            build: Story::build(1),
+            proof,
+        });
+        let before = &story.pipeline;
+        let decision = decide(before, &Recalled::Nothing, &fact, story.now).unwrap();
+        Commit::of(before, decision).unwrap()
+    }
+
+    #[test]
+    fn an_artefact_takes_its_place_with_the_decision_about_it() {
+        let of = |release| Claim {
+            artefact: Story::artefact(1).id(),
+            release,
+            kind: ClaimKind::First,
+        };
+        let released = arrives(Proof::Deployable);
+        assert_eq!(released.claims, [of(Some(ReleaseNumber(1)))]);
+        assert_eq!(released.releases, [ReleaseNumber(1)].into());
+        let refused = arrives(Proof::Unusable("no appspec".into()));
+        assert_eq!(refused.claims, [of(None)]);
+        assert!(refused.releases.is_empty());
+    }
+
+    #[test]
+    fn a_commit_says_whether_it_acts_and_whether_it_tells() {
+        let released = arrives(Proof::Deployable);
+        assert!(released.acts(), "dev is to be deployed to");
+        let refused = arrives(Proof::Unusable("no appspec".into()));
+        assert!(!refused.acts());
+        assert!(refused.tells(), "people hear of what cannot be deployed");
+    }
+
+    #[test]
+    fn a_token_is_the_same_for_the_same_commit_only_and_no_longer_than_dynamodb_takes() {
+        let (one, other) = (
+            arrives(Proof::Deployable),
+            arrives(Proof::Unusable(String::new())),
+        );
+        assert_eq!(one.token(), arrives(Proof::Deployable).token());
+        assert_ne!(one.token(), other.token());
+        assert_eq!(one.token().len(), 36);
+    }
+}

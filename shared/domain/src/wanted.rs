@@ -38,3 +38,58 @@ pub fn wanted(pipeline: &Pipeline, action: Action<'_>) -> Result<(), Reason> {
         Err(Reason::NothingNew)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::AlarmState;
+    use crate::decide::tests::story::Story;
+    use crate::entry::What;
+
+    /// The newest entries that asked for a start, a stop and a return, as far as there are such.
+    fn asked(story: &Story) -> [Option<What>; 3] {
+        let newest = |wanted: fn(&What) -> bool| {
+            let mut all = story.ledger.iter().rev().map(|sealed| &sealed.entry.what);
+            all.find(|what| wanted(what)).cloned()
+        };
+        [
+            newest(|what| matches!(what, What::StartAsked { .. })),
+            newest(|what| matches!(what, What::StopAsked { .. })),
+            newest(|what| matches!(what, What::ReturnAsked { .. })),
+        ]
+    }
+
+    /// Which of them are wanted now.
+    fn still(story: &Story, asked: &[Option<What>; 3]) -> [bool; 3] {
+        asked.each_ref().map(|what| {
+            let action = what.as_ref().and_then(What::action);
+            action.is_some_and(|action| wanted(&story.pipeline, action).is_ok())
+        })
+    }
+
+    #[test]
+    fn a_start_is_wanted_until_it_has_begun_or_is_to_be_stopped() {
+        let mut story = Story::released_everywhere(1);
+        story.upload(2);
+        assert_eq!(still(&story, &asked(&story)), [true, false, false]);
+        let mut begun = story.clone();
+        begun.begins("dev");
+        assert_eq!(still(&begun, &asked(&begun)), [false, false, false]);
+        story.alarm("dev", AlarmState::Alarm);
+        assert_eq!(still(&story, &asked(&story)), [false, true, false]);
+    }
+
+    #[test]
+    fn a_return_is_wanted_and_the_attempt_that_it_replaces_is_not() {
+        let mut story = Story::released_everywhere(1);
+        story.upload(2);
+        story.begins("dev");
+        story.finishes("dev");
+        story.alarm("dev", AlarmState::Alarm);
+        assert_eq!(still(&story, &asked(&story)), [false, false, true]);
+        let all = asked(&story);
+        story.begins("dev");
+        story.finishes("dev");
+        assert_eq!(still(&story, &all), [false, false, false], "it is done");
+    }
+}

@@ -4,6 +4,8 @@
 //! Here is what an entry changes of the whole service; what it changes of one stage is in `stage`.
 
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use jiff::SignedDuration;
 

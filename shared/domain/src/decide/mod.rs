@@ -13,7 +13,7 @@ mod undo;
 mod undoing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use jiff::Timestamp;
 

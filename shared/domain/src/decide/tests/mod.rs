@@ -6,6 +6,7 @@
 )]
 
 mod approving;
+mod borders;
 mod freezing;
 mod golden;
 mod holding;
@@ -14,6 +15,6 @@ mod observing;
 mod planning;
 mod releasing;
 mod rolling_back;
-mod story;
+pub(crate) mod story;
 mod table;
 mod taking_over;

@@ -97,11 +97,11 @@ pub(super) fn config() -> ServiceConfig {
 }
 
 #[derive(Clone)]
-pub(super) struct Story {
-    pub(super) now: Timestamp,
-    pub(super) pipeline: Pipeline,
+pub(crate) struct Story {
+    pub(crate) now: Timestamp,
+    pub(crate) pipeline: Pipeline,
     /// All entries since the beginning.
-    pub(super) ledger: Vec<Sealed>,
+    pub(crate) ledger: Vec<Sealed>,
     /// How many of them were there before the last fact.
     before: usize,
     asked: u32,
@@ -110,7 +110,7 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(config())
     }
 
@@ -208,7 +208,7 @@ impl Story {
         self.fact(&Fact::TimePassed)
     }
 
-    pub(super) fn artefact(number: u64) -> Artefact {
+    pub(crate) fn artefact(number: u64) -> Artefact {
         Artefact::Object {
             bucket: "artefacts".into(),
             key: format!("web/{number}.zip"),
@@ -218,7 +218,7 @@ impl Story {
         }
     }
 
-    pub(super) fn upload(&mut self, number: u64) -> Reason {
+    pub(crate) fn upload(&mut self, number: u64) -> Reason {
         self.upload_built(number, BuildFacts::default())
     }
 
@@ -230,7 +230,7 @@ impl Story {
         }))
     }
 
-    pub(super) fn build(number: u64) -> BuildFacts {
+    pub(crate) fn build(number: u64) -> BuildFacts {
         BuildFacts {
             job: Some("web-main".into()),
             build_number: Some(number),
@@ -263,7 +263,7 @@ impl Story {
         }))
     }
 
-    pub(super) fn begins(&mut self, name: &str) -> Reason {
+    pub(crate) fn begins(&mut self, name: &str) -> Reason {
         let started_at = self.now;
         let platform_id = format!("d-{}", self.attempt(name).seq);
         self.answer(
@@ -322,7 +322,7 @@ impl Story {
     }
 
     /// The platform says done, and the whole target runs what the attempt brought.
-    pub(super) fn finishes(&mut self, name: &str) -> Reason {
+    pub(crate) fn finishes(&mut self, name: &str) -> Reason {
         let active = self.active(name).expect("active");
         let brings = match &active.phase {
             Phase::RollingBack {
@@ -385,7 +385,7 @@ impl Story {
     }
 
     /// A release goes all the way.
-    pub(super) fn released_everywhere(number: u64) -> Self {
+    pub(crate) fn released_everywhere(number: u64) -> Self {
         let mut story = Self::new();
         for number in 1..=number {
             story.upload(number);
@@ -407,7 +407,7 @@ impl Story {
         }
     }
 
-    pub(super) fn alarm(&mut self, name: &str, state: AlarmState) -> Reason {
+    pub(crate) fn alarm(&mut self, name: &str, state: AlarmState) -> Reason {
         self.jump(1);
         let seen = self.seen(name, state);
         self.fact(&Fact::Alarm(seen))
