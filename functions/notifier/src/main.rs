@@ -4,6 +4,7 @@
 //! message that is delivered again, recognisable by its id.
 
 use aws::{Home, SnsAnnouncer};
+use chat::ReadOn;
 use engine::tell::tell;
 use lambda::{Failed, serve_commits, start};
 use lambda_runtime::Error;
@@ -13,7 +14,9 @@ async fn main() -> Result<(), Error> {
     start();
     let home = Home::from_environment()?;
     let config = aws::connect::sdk_config(&home.region)?;
-    let announcer = &SnsAnnouncer::new(&config, home.topic.ok_or("LASTGOOD_TOPIC is not set")?);
+    let topic = home.topic.ok_or("LASTGOOD_TOPIC is not set")?;
+    let read_on = home.read_on.as_deref().map(ReadOn::new).transpose()?;
+    let announcer = &SnsAnnouncer::new(&config, topic, read_on);
     serve_commits(async |commit, entries| {
         let told = tell(announcer, &commit.service, entries).await;
         let told = told.map_err(|error| Failed::report(&error))?;

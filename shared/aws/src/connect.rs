@@ -39,6 +39,8 @@ pub struct Home {
     pub table: String,
     /// The topic people listen to (`LASTGOOD_TOPIC`); only `notifier` is told.
     pub topic: Option<String>,
+    /// Where people read on about a release (`LASTGOOD_READ_ON`), for those that tell them.
+    pub read_on: Option<String>,
 }
 
 /// What is wrong with a function's environment.
@@ -75,6 +77,7 @@ impl Home {
             region: need("AWS_REGION")?.parse().map_err(wrong("AWS_REGION"))?,
             table: need("LASTGOOD_TABLE")?,
             topic: get("LASTGOOD_TOPIC").filter(|topic| !topic.is_empty()),
+            read_on: get("LASTGOOD_READ_ON").filter(|address| !address.is_empty()),
         })
     }
 }

@@ -4,39 +4,68 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::entry::{Call, Drop, Entry, Purpose, What};
+use crate::entry::Entry;
 use crate::name::{EntryId, ReleaseNumber, ServiceName, StageName};
-use crate::pipeline::WaitingOn;
+
+#[cfg(test)]
+mod tests;
+mod told;
 
 /// Longest subject, in characters: SNS takes fewer than 100, ASCII only.
 pub const SUBJECT_LENGTH_MAX: usize = 99;
+/// The format announcements are written in for machines. Raised when an older reader could misread
+/// a newer announcement; a new field does not.
+pub const ANNOUNCEMENT_FORMAT: u32 = 1;
 
-/// One thing people hear.
+/// One thing people hear. Written as JSON it is what machines get: `announcement.schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(title = "Lastgood announcement")
+)]
 pub struct Announcement {
-    /// The entry's id: a repeat has the same.
+    /// The format of this object: 1. A reader may rely on what it knows of it; fields may be added.
+    pub format: u32,
+    /// The entry that is announced, such as `web/42`: a repeat has the same.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub id: EntryId,
-    /// When it was decided.
+    /// When it was decided, as RFC 3339 has it.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
-    /// What kind, to filter on.
+    /// What kind, to filter on: `approval`, `succeeded`, `rolling-back` …
     pub kind: &'static str,
     /// How loud, to filter on.
     pub severity: Severity,
     /// The service.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub service: ServiceName,
     /// The stage, when it is about one.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub stage: Option<StageName>,
     /// The release, when it is about one.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub release: Option<ReleaseNumber>,
-    /// One line, ASCII.
+    /// One line of ASCII with all of the above, fewer than 100 characters.
     pub subject: String,
-    /// The whole, in sentences.
+    /// What happened, as a fragment that follows the release: `is good`.
+    pub headline: String,
+    /// More of it, in the words of the platform or of a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Why the ledger decided so.
+    pub why: String,
+    /// What to do now, when a person has to: mostly a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The whole in sentences, as an e-mail says it.
     pub text: String,
 }
 
 /// How loud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
     /// Good to know.
     Info,
@@ -61,10 +90,43 @@ impl Severity {
     }
 }
 
+impl Announcement {
+    /// The same with its detail cut to a number of bytes, and where to read on in its place; itself
+    /// when the detail is not longer than that.
+    #[must_use]
+    pub fn shortened(&self, bytes_max: usize, read_on: &str) -> Self {
+        let Some(detail) = self.detail.as_deref().filter(|long| long.len() > bytes_max) else {
+            return self.clone();
+        };
+        let mut short = Self {
+            detail: Some(format!("{} … {read_on}", cut(detail, bytes_max))),
+            ..self.clone()
+        };
+        short.text = short.sentences();
+        short
+    }
+
+    /// Where the whole of it can be read, as a command.
+    #[must_use]
+    pub fn record(&self) -> String {
+        format!("lastgood history {}", self.service)
+    }
+
+    fn sentences(&self) -> String {
+        let line = |before: &str, line: &Option<String>| {
+            line.as_ref()
+                .map(|line| format!("\n{before}{line}"))
+                .unwrap_or_default()
+        };
+        let (detail, next) = (line("", &self.detail), line("Next: ", &self.next));
+        format!("{}{detail}\nWhy: {}.{next}", self.subject, self.why)
+    }
+}
+
 /// What an entry says to people; `None` when it is not told.
 #[must_use]
 pub fn announcement(service: &ServiceName, entry: &Entry) -> Option<Announcement> {
-    let told = told(service, &entry.what)?;
+    let told = told::told(service, &entry.what)?;
     let at_stage = told
         .stage
         .as_ref()
@@ -85,15 +147,8 @@ pub fn announcement(service: &ServiceName, entry: &Entry) -> Option<Announcement
         })
         .take(SUBJECT_LENGTH_MAX)
         .collect();
-    let what_next = told
-        .next
-        .map(|next| format!("\nNext: {next}"))
-        .unwrap_or_default();
-    let detail = told
-        .detail
-        .map(|detail| format!("\n{detail}"))
-        .unwrap_or_default();
-    Some(Announcement {
+    let mut announcement = Announcement {
+        format: ANNOUNCEMENT_FORMAT,
         id: EntryId {
             service: service.clone(),
             seq: entry.seq,
@@ -101,388 +156,26 @@ pub fn announcement(service: &ServiceName, entry: &Entry) -> Option<Announcement
         at: entry.at,
         kind: told.kind,
         severity: told.severity,
-        text: format!("{subject}{detail}\nWhy: {}.{what_next}", entry.why),
         service: service.clone(),
         stage: told.stage,
         release: told.release,
         subject,
-    })
-}
-
-struct Told {
-    kind: &'static str,
-    severity: Severity,
-    stage: Option<StageName>,
-    release: Option<ReleaseNumber>,
-    headline: String,
-    detail: Option<String>,
-    next: Option<String>,
-}
-
-fn about(
-    kind: &'static str,
-    severity: Severity,
-    stage: &StageName,
-    release: ReleaseNumber,
-    headline: impl Into<String>,
-) -> Told {
-    Told {
-        kind,
-        severity,
-        stage: Some(stage.clone()),
-        release: Some(release),
-        headline: headline.into(),
-        detail: None,
-        next: None,
-    }
-}
-
-fn plain(kind: &'static str, severity: Severity, headline: impl Into<String>) -> Told {
-    Told {
-        kind,
-        severity,
-        stage: None,
-        release: None,
-        headline: headline.into(),
-        detail: None,
-        next: None,
-    }
-}
-
-#[expect(clippy::too_many_lines, reason = "one arm for each entry that is told")]
-fn told(service: &ServiceName, what: &What) -> Option<Told> {
-    use Severity::{Alert, Attention, Info, Urgent};
-    Some(match what {
-        What::Configured { .. } => plain("configured", Info, "configuration applied"),
-        What::Unclaimed { artefact } => Told {
-            next: Some("describe a service for it, or stop putting it there".to_owned()),
-            ..plain("unclaimed", Attention, format!("nobody claims {artefact}"))
-        },
-        What::ArtefactRejected {
-            artefact, problem, ..
-        } => Told {
-            detail: Some(problem.clone()),
-            ..plain(
-                "artefact-rejected",
-                Alert,
-                format!("{artefact} cannot be deployed"),
-            )
-        },
-        What::NothingToAdopt { stage } => Told {
-            stage: Some(stage.clone()),
-            ..plain(
-                "nothing-to-adopt",
-                Attention,
-                "the first deployment has nothing to return to",
-            )
-        },
-        What::Flooded { count } => {
-            plain("flood", Alert, format!("{count} releases within a minute"))
-        }
-        What::HeldBack { stage, release } => {
-            about("held-back", Info, stage, *release, "not offered by itself")
-        }
-        What::Waits {
-            stage,
-            release,
-            on: WaitingOn::Approval { missing, .. },
-            ..
-        } => Told {
-            next: Some(format!("lastgood approve {service} {stage} {release}")),
-            ..about(
-                "approval",
-                Attention,
-                stage,
-                *release,
-                match missing {
-                    1 => "waits for an approval".to_owned(),
-                    missing => format!("waits for {missing} approvals"),
-                },
-            )
-        },
-        What::Waits {
-            stage,
-            release,
-            on: WaitingOn::Target { by, .. },
-            ..
-        } => about(
-            "occupied",
-            Attention,
-            stage,
-            *release,
-            format!("somebody else's deployment {by} occupies the target"),
-        ),
-        What::Approved {
-            stage,
-            release,
-            by,
-            reason,
-            ..
-        } => Told {
-            detail: reason.clone(),
-            ..about(
-                "approved",
-                Info,
-                stage,
-                *release,
-                format!("approved by {}", by.short()),
-            )
-        },
-        What::ApprovalsVoided { stage, release, .. } => about(
-            "approval",
-            Attention,
-            stage,
-            *release,
-            "approvals given so far count no more",
-        ),
-        What::Dropped {
-            stage,
-            release,
-            end,
-            ..
-        } => dropped(stage, *release, end),
-        What::StartAsked { order, .. } => about(
-            "started",
-            Info,
-            &order.stage,
-            order.release,
-            "is being deployed",
-        ),
-        What::Succeeded { stage, release, .. } => {
-            about("succeeded", Info, stage, *release, "is good")
-        }
-        What::Unproven { stage, release, .. } => about(
-            "unproven",
-            Attention,
-            stage,
-            *release,
-            "deployed, and not proved good",
-        ),
-        What::Failed {
-            stage,
-            release,
-            problem,
-            ..
-        } => Told {
-            detail: Some(problem.clone()),
-            ..about("failed", Alert, stage, *release, "failed")
-        },
-        What::StopAsked {
-            release, to, order, ..
-        } => about(
-            "rolling-back",
-            Alert,
-            &order.stage,
-            *release,
-            format!("is rolled back to release {to}"),
-        ),
-        What::ReturnAsked { release, order, .. } => about(
-            "rolling-back",
-            Alert,
-            &order.stage,
-            *release,
-            format!("is rolled back to release {}", order.release),
-        ),
-        What::RollbackAdopted {
-            stage,
-            release,
-            problem,
-            ..
-        } => Told {
-            detail: Some(problem.clone()),
-            ..about(
-                "rolling-back",
-                Alert,
-                stage,
-                *release,
-                "the platform rolls it back",
-            )
-        },
-        What::RolledBack {
-            stage, release, to, ..
-        } => about(
-            "rolled-back",
-            Alert,
-            stage,
-            *release,
-            to.map_or_else(
-                || "rolled back".to_owned(),
-                |to| format!("rolled back, release {to} runs"),
-            ),
-        ),
-        What::RollbackFailed {
-            stage,
-            release,
-            problem,
-            ..
-        } => Told {
-            detail: Some(problem.clone()),
-            ..about(
-                "rollback-failed",
-                Urgent,
-                stage,
-                *release,
-                "the rollback failed",
-            )
-        },
-        What::Frozen { stage, freeze } => Told {
-            stage: stage.clone(),
-            detail: Some(freeze.reason.clone()),
-            ..plain("frozen", Attention, "frozen")
-        },
-        What::Thawed { stage } => Told {
-            stage: stage.clone(),
-            ..plain("thawed", Info, "thawed")
-        },
-        What::AlarmAfterBake {
-            stage,
-            release,
-            seen,
-        } => Told {
-            detail: Some(seen.reason.clone()),
-            next: Some(format!(
-                "lastgood rollback {service} {stage} --reason \"{} fired\"",
-                seen.alarm.name()
-            )),
-            ..about(
-                "alarm",
-                Alert,
-                stage,
-                *release,
-                format!("alarm {} fired after the bake", seen.alarm.name()),
-            )
-        },
-        What::MixtureSeen { stage, release, .. } => about(
-            "mixture",
-            Alert,
-            stage,
-            *release,
-            "not all of the target runs it",
-        ),
-        What::PersonCalled { stage, call } => called(stage, call),
-        What::Offered {
-            stage,
-            release,
-            purpose: Purpose::Rollback,
-            ..
-        } => about(
-            "rolling-back",
-            Alert,
-            stage,
-            *release,
-            "a person rolls back to it",
-        ),
-        What::Released { .. }
-        | What::Recalled { .. }
-        | What::Adopted { .. }
-        | What::Offered { .. }
-        | What::Overridden { .. }
-        | What::Waits { .. }
-        | What::Begun { .. }
-        | What::BakeBegun { .. }
-        | What::Quarantined { .. }
-        | What::AlarmNoted { .. } => return None,
-    })
-}
-
-fn dropped(stage: &StageName, release: ReleaseNumber, end: &Drop) -> Told {
-    match end {
-        Drop::Superseded { by } => about(
-            "superseded",
-            Severity::Info,
-            stage,
-            release,
-            format!("superseded by release {by}"),
-        ),
-        Drop::Rejected { by, reason } => Told {
-            detail: Some(reason.clone()),
-            ..about(
-                "rejected",
-                Severity::Info,
-                stage,
-                release,
-                format!("rejected by {}", by.short()),
-            )
-        },
-        Drop::Expired => about(
-            "expired",
-            Severity::Attention,
-            stage,
-            release,
-            "nobody approved it in time",
-        ),
-        Drop::Cancelled { by, reason } => Told {
-            detail: Some(reason.clone()),
-            ..about(
-                "cancelled",
-                Severity::Info,
-                stage,
-                release,
-                format!("cancelled by {}", by.short()),
-            )
-        },
-        Drop::StageRemoved => about(
-            "cancelled",
-            Severity::Info,
-            stage,
-            release,
-            "the stage was removed",
-        ),
-    }
-}
-
-fn called(stage: &StageName, call: &Call) -> Told {
-    let urgent = |release: Option<ReleaseNumber>, headline: String, detail: Option<String>| Told {
-        stage: Some(stage.clone()),
-        release,
-        detail,
-        ..plain("person-called", Severity::Urgent, headline)
+        headline: told.headline,
+        detail: told.detail,
+        why: entry.why.to_string(),
+        next: told.next,
+        text: String::new(),
     };
-    match call {
-        Call::NothingToReturnTo { release, problem } => urgent(
-            Some(*release),
-            "bad, with nothing to go back to".to_owned(),
-            Some(problem.clone()),
-        ),
-        Call::Irreversible { release, problem } => urgent(
-            Some(*release),
-            "bad, and marked as irreversible: not rolled back by itself".to_owned(),
-            Some(problem.clone()),
-        ),
-        Call::RollbackFailed { to, problem } => urgent(
-            Some(*to),
-            "the rollback to it failed".to_owned(),
-            Some(problem.clone()),
-        ),
-        Call::StillFiring { alarms } => urgent(
-            None,
-            format!("rolled back, and still firing: {}", alarms.join(", ")),
-            None,
-        ),
-        Call::TooManyRollbacks { count } => urgent(
-            None,
-            format!("{count} automatic rollbacks within a day: frozen"),
-            None,
-        ),
-        Call::ReturnedElsewhere { expected } => urgent(
-            Some(*expected),
-            "the platform went back to something else".to_owned(),
-            None,
-        ),
-        Call::RunsSomethingElse { release } => urgent(
-            Some(*release),
-            "the target runs something else".to_owned(),
-            None,
-        ),
-        Call::ActionRefused { release, problem } => urgent(
-            Some(*release),
-            "the platform refuses it".to_owned(),
-            Some(problem.clone()),
-        ),
-        Call::LateAction { attempt } => urgent(
-            None,
-            format!("{attempt} took effect although it was no longer wanted"),
-            None,
-        ),
+    announcement.text = announcement.sentences();
+    Some(announcement)
+}
+
+/// The beginning of a text, at most so many bytes long and never half a character.
+#[must_use]
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
     }
+    text.get(..end).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, ChecksumAlgorithm, CreateBucketConfiguration,
     VersioningConfiguration,
 };
-use domain::announce::{Announcement, Severity};
+use domain::announce::{ANNOUNCEMENT_FORMAT, Announcement, Severity};
 use domain::config::{AssumedRole, Place};
 use domain::fact::{ArtefactFound, Proof};
 use domain::{AlarmArn, Artefact, Hint, Timestamp};
@@ -462,6 +462,7 @@ async fn a_missing_alarm_is_missing(world: &World) {
 
 async fn announcements_are_published(sdk: &aws_types::SdkConfig) {
     let announcement = Announcement {
+        format: ANNOUNCEMENT_FORMAT,
         id: "web/42".parse().unwrap(),
         at: Timestamp::UNIX_EPOCH,
         kind: "succeeded",
@@ -470,6 +471,10 @@ async fn announcements_are_published(sdk: &aws_types::SdkConfig) {
         stage: Some("dev".parse().unwrap()),
         release: None,
         subject: "web dev: is good".into(),
+        headline: "is good".into(),
+        detail: None,
+        why: "it runs everywhere".into(),
+        next: None,
         text: "web dev: is good\nWhy: it runs everywhere.".into(),
     };
     let topic = aws_sdk_sns::Client::new(sdk)
@@ -478,10 +483,10 @@ async fn announcements_are_published(sdk: &aws_types::SdkConfig) {
         .send()
         .await
         .unwrap();
-    let announcer = SnsAnnouncer::new(sdk, topic.topic_arn().unwrap());
+    let announcer = SnsAnnouncer::new(sdk, topic.topic_arn().unwrap(), None);
     announcer.announce(&announcement).await.unwrap();
     let nowhere = format!("{}-else", topic.topic_arn().unwrap());
-    let error = SnsAnnouncer::new(sdk, nowhere)
+    let error = SnsAnnouncer::new(sdk, nowhere, None)
         .announce(&announcement)
         .await
         .unwrap_err();
