@@ -35,7 +35,7 @@ pub(crate) fn report(
 }
 
 /// The ledger's no.
-fn refused(service: &ServiceName, reason: &Reason) -> Failure {
+pub(crate) fn refused(service: &ServiceName, reason: &Reason) -> Failure {
     let exit = exit(reason);
     let failure = Failure::new(exit, format!("{service}: {reason}"));
     match hint(service, reason) {

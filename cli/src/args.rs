@@ -52,6 +52,9 @@ pub(crate) struct Shared {
         value_name = "FORMAT"
     )]
     pub(crate) output: Option<Format>,
+    /// Go on without asking, for scripts
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
     /// Only data and errors, no talk
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -100,6 +103,7 @@ pub(crate) enum Verb {
     Status(verb::status::Status),
     History(verb::history::History),
     Show(verb::show::Show),
+    Plan(verb::plan::Plan),
     Publish(Box<verb::publish::Publish>),
     Approve(verb::approve::Approve),
     Reject(verb::reject::Reject),

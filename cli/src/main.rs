@@ -13,10 +13,14 @@ mod book;
 mod brief;
 mod build;
 mod command;
+mod confirm;
+mod difference;
 mod failure;
 mod follow;
 mod misuse;
 mod package;
+mod plan;
+mod rehearse;
 mod screen;
 mod session;
 mod sign;
@@ -122,6 +126,7 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Status(verb) => verb.run(session).await,
         Verb::History(verb) => verb.run(session).await,
         Verb::Show(verb) => verb.run(session).await,
+        Verb::Plan(verb) => verb.run(session).await,
         Verb::Publish(verb) => verb.run(session).await,
         Verb::Approve(verb) => verb.run(session).await,
         Verb::Reject(verb) => verb.run(session).await,

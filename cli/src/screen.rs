@@ -143,6 +143,11 @@ impl Paint {
         self.with("1;31", text)
     }
 
+    /// What comes.
+    pub(crate) fn green(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
     /// What helps.
     pub(crate) fn cyan(self, text: &str) -> String {
         self.with("36", text)

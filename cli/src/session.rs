@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use aws::DynamoLedger;
+use aws::places::Places;
+use aws::{AwsPlatform, DynamoLedger};
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use domain::{ServiceName, Timestamp};
+use domain::file::Home;
+use domain::name::NameError;
+use domain::{Identity, ServiceName, Timestamp};
 use intake::wire::{Answer, Ask, Command};
 use jiff::tz::TimeZone;
 
 use crate::answer;
 use crate::args::Shared;
 use crate::command::{Commander, Reply, request_id};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure, causes};
 use crate::screen::{Report, Screen};
 use crate::times::Times;
 
@@ -30,6 +33,7 @@ pub(crate) struct Session {
     pub(crate) times: Times,
     shared: Shared,
     aws: tokio::sync::OnceCell<SdkConfig>,
+    who: tokio::sync::OnceCell<(Identity, Home)>,
 }
 
 impl Session {
@@ -44,6 +48,7 @@ impl Session {
             times,
             shared,
             aws: tokio::sync::OnceCell::new(),
+            who: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -65,6 +70,56 @@ impl Session {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }
         loader.load().await
+    }
+
+    /// Whether questions are answered with yes before they are asked.
+    pub(crate) fn says_yes(&self) -> bool {
+        self.shared.yes
+    }
+
+    /// Who we are, and the account and Region that a service file leaves out.
+    pub(crate) async fn who(&self) -> Result<&(Identity, Home), Failure> {
+        self.who.get_or_try_init(|| self.ask_who()).await
+    }
+
+    async fn ask_who(&self) -> Result<(Identity, Home), Failure> {
+        let aws = self.aws().await;
+        let region = aws.region().ok_or_else(no_region)?.as_ref();
+        let failed = |words: String| {
+            Failure::new(Exit::NotAllowed, "AWS does not tell who this is")
+                .because(words)
+                .hint(
+                    "sign in as for the AWS CLI (aws sso login, AWS_PROFILE, environment variables)",
+                )
+        };
+        let identity = aws_sdk_sts::Client::new(aws)
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| failed(causes(&error)))?;
+        let arn = identity.arn().unwrap_or_default().to_owned();
+        let wrong = |error: NameError| failed(error.to_string());
+        let account = identity
+            .account()
+            .unwrap_or_default()
+            .parse()
+            .map_err(wrong)?;
+        let region = region
+            .parse()
+            .map_err(|error: NameError| Failure::usage(error.to_string()))?;
+        Ok((Identity(arn), Home { account, region }))
+    }
+
+    /// The platform, for looking. It is looked at with the user's own rights.
+    pub(crate) async fn platform(&self) -> Result<AwsPlatform, Failure> {
+        let (_, home) = self.who().await?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .operation_attempt_timeout(READ_WITHIN)
+            .build();
+        let config = self.aws().await.to_builder().timeout_config(timeouts);
+        let places = Places::new(config.build(), home.account.clone(), home.region.clone());
+        Ok(AwsPlatform::new(places))
     }
 
     /// The ledger, for reading.
@@ -97,12 +152,9 @@ impl Session {
                 .hint("set LASTGOOD_COMMAND_URL, or give --command-url: the stack's output CommandUrl")
         })?;
         let aws = self.aws().await;
-        let credentials = aws.credentials_provider().ok_or_else(|| {
-            Failure::new(
-                crate::failure::Exit::NotAllowed,
-                "there are no AWS credentials",
-            )
-        })?;
+        let credentials = aws
+            .credentials_provider()
+            .ok_or_else(|| Failure::new(Exit::NotAllowed, "there are no AWS credentials"))?;
         Commander::new(url, aws.region().map(AsRef::as_ref), credentials)
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod freeze;
 pub(crate) mod history;
+pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod publish;
 pub(crate) mod reject;

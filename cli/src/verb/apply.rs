@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use domain::decide::{Recalled, decide};
-use domain::fact::{Asked, Fact, Request};
-use domain::file::{Home, Problem};
-use domain::{Identity, ServiceName};
-use engine::{Ledger, Mention};
+use domain::ServiceName;
+use domain::file::Problem;
+use domain::reason::Verdict;
 use intake::wire::{Answer, Ask};
 use serde::Serialize;
 
 use crate::answer;
-use crate::book;
-use crate::command::{Reply, request_id};
-use crate::failure::{Exit, Failure, causes};
+use crate::command::Reply;
+use crate::confirm;
+use crate::failure::Failure;
+use crate::rehearse::{self, Rehearsed, Sources};
 use crate::screen::Report;
 use crate::session::Session;
 use crate::yaml::Source;
@@ -22,16 +21,18 @@ use crate::yaml::Source;
 /// Make service files the services' configuration
 #[derive(Debug, Args)]
 #[command(
-    after_help = "All files are checked before the first one is sent. lastgood schema prints what a file may say.
+    after_help = "All files are checked before the first one is sent. What would change is shown first, and asked
+about; --yes goes on without. lastgood schema prints what a file may say.
 
-Example:
-  lastgood apply services/*.yaml --dry-run"
+Examples:
+  lastgood apply services/*.yaml --dry-run
+  lastgood apply web.yaml --yes"
 )]
 pub(crate) struct Apply {
     /// Service files, in YAML
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Say what would be written, and write nothing
+    /// Say what would change, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -42,6 +43,9 @@ struct Applied {
     file: String,
     service: ServiceName,
     dry_run: bool,
+    /// What would change in the configuration, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<String>,
     #[serde(flatten)]
     answer: Answer,
 }
@@ -49,41 +53,73 @@ struct Applied {
 impl Apply {
     pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
         let sources = read(&self.files)?;
-        let mut applied = Vec::new();
-        let mut texts = Vec::new();
-        for (service, source) in sources {
-            let reply = if self.dry_run {
-                rehearse(session, &service, &source).await?
-            } else {
-                let file = Box::new(source.file.clone());
-                session.reply(service.clone(), Ask::Apply { file }).await?
-            };
-            let answer = match reply {
-                Reply::Answer(answer) => answer,
-                Reply::Problems(problems) => return Err(source.wrong(&problems)),
-            };
-            let report = answer::report(&service, &answer, &session.times)?;
-            texts.push(report.text);
-            applied.push(Applied {
-                file: source.name,
-                service,
-                dry_run: self.dry_run,
-                answer,
-            });
+        if !self.dry_run && session.says_yes() {
+            return apply(session, sources).await;
         }
-        let report = Report::new(&applied, texts.join("\n"));
-        Ok(if self.dry_run {
-            report
-                .next("dry run: nothing was written, and what runs on the stages was not looked at")
-        } else {
-            report
-        })
+        // A question that cannot be asked is no reason to look at anything first.
+        if !self.dry_run {
+            confirm::can(session, "a confirmation")?;
+        }
+        let rehearsed = rehearse::all(session, &sources).await?;
+        if self.dry_run {
+            return dry(session, sources, rehearsed);
+        }
+        let changes: Vec<String> = rehearsed
+            .iter()
+            .filter(|it| it.answer.verdict == Verdict::Done)
+            .map(|it| it.text(&session.times, session.screen.err))
+            .collect();
+        if !changes.is_empty() {
+            let question = "Make this the configuration?";
+            confirm::ask(session, &changes.join("\n\n"), question).await?;
+        }
+        apply(session, sources).await
     }
 }
 
+async fn apply(session: &Session, sources: Sources) -> Result<Report, Failure> {
+    let mut applied = Vec::new();
+    let mut texts = Vec::new();
+    for (service, source) in sources {
+        let file = Box::new(source.file.clone());
+        let answer = match session.reply(service.clone(), Ask::Apply { file }).await? {
+            Reply::Answer(answer) => answer,
+            Reply::Problems(problems) => return Err(source.wrong(&problems)),
+        };
+        texts.push(answer::report(&service, &answer, &session.times)?.text);
+        applied.push(Applied {
+            file: source.name,
+            service,
+            dry_run: false,
+            changes: None,
+            answer,
+        });
+    }
+    Ok(Report::new(&applied, texts.join("\n")))
+}
+
+fn dry(session: &Session, sources: Sources, rehearsed: Vec<Rehearsed>) -> Result<Report, Failure> {
+    let mut applied = Vec::new();
+    let mut texts = Vec::new();
+    for ((service, source), rehearsed) in sources.into_iter().zip(rehearsed) {
+        if rehearsed.answer.verdict == Verdict::Refused {
+            return Err(answer::refused(&service, &rehearsed.answer.reason));
+        }
+        texts.push(rehearsed.text(&session.times, session.screen.out));
+        applied.push(Applied {
+            file: source.name,
+            service,
+            dry_run: true,
+            changes: Some(rehearsed.changes),
+            answer: rehearsed.answer,
+        });
+    }
+    Ok(Report::new(&applied, texts.join("\n\n")).next("dry run: nothing was written"))
+}
+
 /// Reads all files; none is used when one cannot be.
-fn read(files: &[PathBuf]) -> Result<Vec<(ServiceName, Source)>, Failure> {
-    let mut sources: Vec<(ServiceName, Source)> = Vec::new();
+pub(crate) fn read(files: &[PathBuf]) -> Result<Sources, Failure> {
+    let mut sources: Sources = Vec::new();
     let mut failures = Vec::new();
     for file in files {
         match Source::read(file).and_then(|source| Ok((name(&source)?, source))) {
@@ -124,79 +160,10 @@ fn name(source: &Source) -> Result<ServiceName, Failure> {
         })
 }
 
-/// The decision without the commit: the same rules on the ledger as it is.
-async fn rehearse(
-    session: &Session,
-    service: &ServiceName,
-    source: &Source,
-) -> Result<Reply, Failure> {
-    let (by, home) = who(session).await?;
-    let config = match source.file.resolve(&home) {
-        Ok(config) => Box::new(config),
-        Err(problems) => return Ok(Reply::Problems(problems)),
-    };
-    let ledger = session.ledger().await?;
-    let loaded = ledger
-        .load(service, &Mention::Nothing)
-        .await
-        .map_err(book::failure)?;
-    let request = Request::Configure {
-        config,
-        found: Vec::new(),
-    };
-    let fact = Fact::Asked(Asked {
-        id: request_id(),
-        by,
-        request,
-    });
-    let decision = decide(
-        &loaded.pipeline,
-        &Recalled::Nothing,
-        &fact,
-        session.times.now,
-    )
-    .map_err(|error| Failure::failed("the ledger contradicts itself").because(error))?;
-    Ok(Reply::Answer(Answer {
-        verdict: decision.verdict(),
-        reason: decision.reason,
-        entries: decision
-            .entries
-            .into_iter()
-            .map(|sealed| sealed.entry)
-            .collect(),
-    }))
-}
-
-/// Who we are, and the account and Region that a file leaves out.
-async fn who(session: &Session) -> Result<(Identity, Home), Failure> {
-    let aws = session.aws().await;
-    let region = aws.region().ok_or_else(crate::session::no_region)?.as_ref();
-    let failed = |words: String| {
-        Failure::new(Exit::NotAllowed, "AWS does not tell who this is")
-            .because(words)
-            .hint("sign in as for the AWS CLI (aws sso login, AWS_PROFILE, environment variables)")
-    };
-    let identity = aws_sdk_sts::Client::new(aws)
-        .get_caller_identity()
-        .send()
-        .await
-        .map_err(|error| failed(causes(&error)))?;
-    let arn = identity.arn().unwrap_or_default().to_owned();
-    let wrong = |error: domain::name::NameError| failed(error.to_string());
-    let account = identity
-        .account()
-        .unwrap_or_default()
-        .parse()
-        .map_err(wrong)?;
-    let region = region
-        .parse()
-        .map_err(|error: domain::name::NameError| Failure::usage(error.to_string()))?;
-    Ok((Identity(arn), Home { account, region }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
     use crate::screen::{Paint, failure_text};
 
     const FILE: &str = "service: web

@@ -1,17 +1,24 @@
 //! `lastgood approve`: a person's yes.
 
 use clap::Args;
+use domain::decide::Wish;
+use domain::fact::Despite;
 use domain::{ReleaseNumber, ServiceName, StageName};
 use intake::wire::Ask;
 
+use crate::confirm;
 use crate::failure::Failure;
 use crate::screen::Report;
 use crate::session::Session;
 
 /// Let a release into a stage that waits for a person
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  lastgood approve web production 17 --reason \"looked at it on test\"")]
+#[command(
+    after_help = "Shows first what would be done, as lastgood plan does, and asks; --yes goes on without.
+
+Example:
+  lastgood approve web production 17 --reason \"looked at it on test\""
+)]
 pub(crate) struct Approve {
     /// The service
     service: ServiceName,
@@ -32,6 +39,11 @@ impl Approve {
             release,
             reason,
         } = self;
+        let wish = Wish::Deploy {
+            release,
+            despite: Despite::default(),
+        };
+        confirm::before(session, &service, &stage, wish).await?;
         session
             .ask(
                 service,

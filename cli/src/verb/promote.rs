@@ -1,19 +1,25 @@
 //! `lastgood promote`: offering a release to a stage by hand.
 
 use clap::Args;
+use domain::decide::Wish;
+use domain::fact::Despite;
 use domain::{ReleaseNumber, ServiceName, StageName};
 use intake::wire::Ask;
 
+use crate::confirm;
 use crate::failure::Failure;
 use crate::screen::Report;
 use crate::session::Session;
 
 /// Offer a release to a stage by hand
 #[derive(Debug, Args)]
-#[command(after_help = "The stage's gate, windows and freezes hold all the same.
+#[command(
+    after_help = "The stage's gate, windows and freezes hold all the same. Where the gate is a person, what
+would be done is shown first, and asked about; --yes goes on without.
 
 Example:
-  lastgood promote web production 18 --despite-alarm \"it is the fix\"")]
+  lastgood promote web production 18 --despite-alarm \"it is the fix\""
+)]
 pub(crate) struct Promote {
     /// The service
     service: ServiceName,
@@ -38,6 +44,14 @@ impl Promote {
             despite_quarantine,
             despite_alarm,
         } = self;
+        let wish = Wish::Deploy {
+            release,
+            despite: Despite {
+                quarantine: despite_quarantine.clone(),
+                alarm: despite_alarm.clone(),
+            },
+        };
+        confirm::before(session, &service, &stage, wish).await?;
         let ask = Ask::Promote {
             stage,
             release,

@@ -1,9 +1,11 @@
 //! `lastgood rollback`: going back.
 
 use clap::Args;
+use domain::decide::Wish;
 use domain::{ReleaseNumber, ServiceName, StageName};
 use intake::wire::Ask;
 
+use crate::confirm;
 use crate::failure::Failure;
 use crate::screen::Report;
 use crate::session::Session;
@@ -13,6 +15,8 @@ use crate::session::Session;
 #[command(
     after_help = "Nothing holds a rollback. The stage stays frozen after it, until lastgood thaw: else the next
 release would undo it. Configuration, secrets and data are not brought back, only the release.
+Where the gate is a person, what would be done is shown first, and asked about; --yes goes on
+without.
 
 Example:
   lastgood rollback web production --reason \"checkout is slow\""
@@ -38,6 +42,11 @@ impl Rollback {
             to,
             reason,
         } = self;
+        let wish = Wish::Return {
+            to,
+            reason: reason.clone(),
+        };
+        confirm::before(session, &service, &stage, wish).await?;
         let thaw = format!("the stage takes no release until lastgood thaw {service} {stage}");
         Ok(session
             .ask(service, Ask::Rollback { stage, to, reason })

@@ -6,6 +6,8 @@
     reason = "helpers of tests panic where a test would"
 )]
 
+#[cfg(unix)]
+mod asking;
 mod request;
 mod stack;
 mod support;

@@ -23,7 +23,15 @@ fn said(status: u16, body: String) -> Act {
 
 fn approve(server: &Server, extra: &[&str]) -> (i32, String, String) {
     let url = format!("http://{}/_url/abc/", server.address);
-    let mut args = vec!["approve", "web", "production", "17", "--command-url", &url];
+    let mut args = vec![
+        "approve",
+        "web",
+        "production",
+        "17",
+        "--yes",
+        "--command-url",
+        &url,
+    ];
     args.extend(extra);
     told(&lastgood(&args).output().unwrap())
 }
@@ -195,7 +203,7 @@ fn mistakes_the_function_finds_are_shown_in_the_file() {
     };
     let server = Server::acting(vec![said(400, serde_json::to_string(&failure).unwrap())]);
     let url = format!("http://{}", server.address);
-    let mut command = lastgood(&["apply", "web.yaml", "--command-url", &url]);
+    let mut command = lastgood(&["apply", "web.yaml", "--yes", "--command-url", &url]);
     let (code, out, err) = told(&command.current_dir(folder.path()).output().unwrap());
     assert_eq!((code, &*out), (2, ""));
     insta::assert_snapshot!(err);

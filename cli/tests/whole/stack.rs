@@ -27,7 +27,7 @@ const ACCOUNT: &str = "111122223333";
 const TABLE: &str = "ledger";
 const BUCKET: &str = "web-artefacts";
 
-struct Stack {
+pub(crate) struct Stack {
     child: Child,
     endpoint: String,
     _folder: tempfile::TempDir,
@@ -41,7 +41,7 @@ impl Drop for Stack {
 }
 
 impl Stack {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let executable = std::env::var_os("LASTGOOD_MINISTACK")?;
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -85,7 +85,7 @@ impl Stack {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    fn lastgood(&self, args: &[&str]) -> Command {
+    pub(crate) fn lastgood(&self, args: &[&str]) -> Command {
         let mut command = lastgood(args);
         command
             .env("AWS_ENDPOINT_URL", &self.endpoint)
@@ -95,7 +95,7 @@ impl Stack {
         command
     }
 
-    async fn prepare(&self) -> DynamoLedger {
+    pub(crate) async fn prepare(&self) -> DynamoLedger {
         table(&aws_sdk_dynamodb::Client::new(&self.config())).await;
         let s3 = self.s3();
         let place = CreateBucketConfiguration::builder()
@@ -187,7 +187,7 @@ async fn table(client: &aws_sdk_dynamodb::Client) {
         .unwrap();
 }
 
-fn arrived(key: &str, version: &str, proof: Proof) -> Fact {
+pub(crate) fn arrived(key: &str, version: &str, proof: Proof) -> Fact {
     let artefact = Artefact::Object {
         bucket: BUCKET.into(),
         key: key.into(),
@@ -333,10 +333,12 @@ async fn a_dry_run_writes_nothing() {
     let args = ["apply", file.to_str().unwrap(), "--dry-run"];
     let (code, out, err) = told(&stack.lastgood(&args).output().unwrap());
     assert_eq!(code, 0, "{err}");
+    assert!(out.contains("+service: web"), "{out}");
     assert!(
-        out.starts_with("web/1: the service is configured: dev"),
+        out.contains("web/1: the service is configured: dev"),
         "{out}"
     );
+    assert!(out.contains("not looked at: what runs on dev"), "{out}");
     assert!(err.contains("nothing was written"), "{err}");
     let (code, _, _) = told(&stack.lastgood(&["history", "web"]).output().unwrap());
     assert_eq!(code, 2, "there is still no such service");

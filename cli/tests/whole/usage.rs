@@ -2,9 +2,9 @@
 
 use crate::support::{lastgood, told};
 
-const VERBS: [&str; 13] = [
-    "apply", "status", "history", "show", "publish", "approve", "reject", "promote", "rollback",
-    "cancel", "freeze", "thaw", "verify",
+const VERBS: [&str; 14] = [
+    "apply", "status", "history", "show", "plan", "publish", "approve", "reject", "promote",
+    "rollback", "cancel", "freeze", "thaw", "verify",
 ];
 
 #[test]

@@ -13,6 +13,7 @@
 //! ecs        rolling a service to a task definition with another image
 //! codedeploy deployments of a group: instances, or ECS blue/green
 //! alarms     alarms as they are
+//! survey     how things are configured, for those who write or check a service file
 //! sns        announcements
 //! ```
 //!
@@ -41,6 +42,8 @@ pub mod places;
 pub mod platform;
 #[cfg(feature = "announcer")]
 pub mod sns;
+#[cfg(feature = "platform")]
+pub mod survey;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 mod time;

@@ -15,6 +15,7 @@ mod resolve;
 mod span;
 #[cfg(test)]
 mod tests;
+mod write;
 
 /// Where the ledger lives: what a file leaves out is here.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 mod create;
 mod history;
 mod running;
+pub(crate) mod survey;
 mod targets;
 
 use aws_sdk_codedeploy::Client;

@@ -25,6 +25,8 @@ const ADDED_BY_AWS: [&str; 9] = [
     "deregisteredAt",
     "deleteRequestedAt",
 ];
+/// Tags that mark a definition as ours; they differ each time.
+const MARKS: [&str; 3] = [TAG_DEPLOYMENT, TAG_RELEASE, TAG_STAGE];
 /// Tags that begin so are AWS's own, and nobody else may set them.
 const AWS_TAGS: &str = "aws:";
 
@@ -64,6 +66,42 @@ impl Definition {
         })
     }
 
+    /// What could be registered again as it is, without the tags that mark it as ours.
+    pub(super) fn unmarked(&self) -> Value {
+        let mut fields = self.fields.clone();
+        fields.retain(|name, _| !ADDED_BY_AWS.contains(&name.as_str()));
+        let mut tags = self.tags.clone();
+        tags.retain(|key, _| !is_of_aws(key) && !MARKS.contains(&key.as_str()));
+        fields.insert("tags".to_owned(), listed(&tags));
+        fields.into()
+    }
+
+    /// The same after `order`, without the tags that mark it.
+    pub(super) fn after(&self, image: &str, containers: &[String]) -> Result<Value, String> {
+        let Value::Object(next) =
+            self.next(image, containers, MARKS.map(|key| (key, String::new())))?
+        else {
+            return Err(format!("{} is no object", self.arn));
+        };
+        let next = Self {
+            arn: self.arn.clone(),
+            fields: next,
+            tags: self.tags.clone(),
+        };
+        Ok(next.unmarked())
+    }
+
+    /// The images of its containers, by the containers' names.
+    pub(super) fn images(&self) -> Vec<(String, String)> {
+        let all = self.fields.get("containerDefinitions");
+        let all = all.and_then(Value::as_array).map(Vec::as_slice);
+        let text = |container: &Value, name| Some(container.get(name)?.as_str()?.to_owned());
+        let images = all.unwrap_or_default().iter();
+        images
+            .filter_map(|container| Some((text(container, "name")?, text(container, "image")?)))
+            .collect()
+    }
+
     /// What to register: the same with another image in the named containers, and our tags.
     fn next(
         &self,
@@ -93,15 +131,21 @@ impl Definition {
             container.insert("image".to_owned(), image.into());
         }
         let mut tags = self.tags.clone();
-        tags.retain(|key, _| !key.to_ascii_lowercase().starts_with(AWS_TAGS));
+        tags.retain(|key, _| !is_of_aws(key));
         tags.extend(marks.map(|(key, value)| (key.to_owned(), value)));
-        let tags: Vec<Value> = tags
-            .iter()
-            .map(|(key, value)| json!({ "key": key, "value": value }))
-            .collect();
-        fields.insert("tags".to_owned(), tags.into());
+        fields.insert("tags".to_owned(), listed(&tags));
         Ok(fields.into())
     }
+}
+
+fn is_of_aws(tag: &str) -> bool {
+    tag.to_ascii_lowercase().starts_with(AWS_TAGS)
+}
+
+fn listed(tags: &BTreeMap<String, String>) -> Value {
+    tags.iter()
+        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .collect()
 }
 
 fn names(containers: &[Value]) -> Vec<String> {

@@ -7,6 +7,7 @@ mod deployments;
 mod own;
 mod raw;
 mod running;
+pub(crate) mod survey;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
@@ -299,13 +300,8 @@ async fn own_definition(
         .map(|own| own.arn))
 }
 
-/// Registers the next definition.
-async fn register(
-    client: &Client,
-    wanted: &Wanted<'_>,
-    service: &Service,
-    order: &Order,
-) -> Result<String, PlatformError> {
+/// The image that an order deploys.
+fn image(order: &Order) -> Result<String, PlatformError> {
     let Artefact::Image {
         account,
         region,
@@ -317,7 +313,20 @@ async fn register(
         let words = "an ECS service runs images, and the artefact is an object".to_owned();
         return Err(PlatformError::Terminal(words));
     };
-    let image = format!("{}/{repository}@{digest}", registry_host(account, region));
+    Ok(format!(
+        "{}/{repository}@{digest}",
+        registry_host(account, region)
+    ))
+}
+
+/// Registers the next definition.
+async fn register(
+    client: &Client,
+    wanted: &Wanted<'_>,
+    service: &Service,
+    order: &Order,
+) -> Result<String, PlatformError> {
+    let image = image(order)?;
     let base = base(client, wanted, service, order).await?;
     definition::register(client, &base, &image, wanted.containers, order).await
 }

@@ -58,6 +58,8 @@ impl Lastgood {
     pub async fn run(&self, arguments: &[&str]) -> Result<Said> {
         let output = Command::new(&self.program)
             .args(arguments)
+            // Nobody sits here to be asked.
+            .arg("--yes")
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(self.environment.iter())

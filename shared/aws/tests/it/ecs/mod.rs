@@ -1,5 +1,6 @@
 //! ECS as a server plays it: what is registered, what is asked, and what its statuses come to.
 
+mod survey;
 mod world;
 
 use domain::artefact::Content;
