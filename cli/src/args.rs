@@ -99,6 +99,8 @@ impl Shared {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Init(verb::init::Init),
+    Validate(verb::validate::Validate),
     Apply(verb::apply::Apply),
     Status(verb::status::Status),
     History(verb::history::History),

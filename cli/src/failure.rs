@@ -145,6 +145,17 @@ impl Failure {
         self
     }
 
+    /// Several as one: the first, with the others as evidence. None of none.
+    pub(crate) fn all(failures: Vec<Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let first = failures.next()?;
+        Some(failures.fold(first, |all, failure| {
+            let all = all.because("").because(&failure.message);
+            let all = failure.evidence.iter().fold(all, Self::because);
+            failure.hint.iter().fold(all, Self::because)
+        }))
+    }
+
     /// With what to do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

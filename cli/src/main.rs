@@ -15,9 +15,11 @@ mod build;
 mod command;
 mod confirm;
 mod difference;
+mod draft;
 mod failure;
 mod follow;
 mod misuse;
+mod online;
 mod package;
 mod plan;
 mod rehearse;
@@ -122,6 +124,8 @@ fn run(cli: Cli, wishes: &ColourWishes) -> Exit {
 
 async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
     match verb {
+        Verb::Init(verb) => verb.run(session).await,
+        Verb::Validate(verb) => verb.run(session).await,
         Verb::Apply(verb) => verb.run(session).await,
         Verb::Status(verb) => verb.run(session).await,
         Verb::History(verb) => verb.run(session).await,

@@ -2,16 +2,14 @@
 //! the target's definition would become, how the alarms are now, and the way back. The rules are
 //! [`domain::decide::plan`]; what cannot be looked at is said, and is no failure.
 
-use aws::AwsPlatform;
-use aws::survey::DefinitionChange;
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::config::StageConfig;
-use domain::decide::{self, Plan, Recalled, Wish};
+use domain::decide::{self, Plan, Wish};
 use domain::entry::Purpose;
 use domain::pipeline::{Pipeline, WaitingOn};
 use domain::reason::Verdict;
 use domain::{Release, ReleaseNumber, ServiceName, StageName};
-use engine::{Ledger, Mention, Platform};
+use engine::{Ledger, Mention};
 use serde::Serialize;
 
 use crate::book;
@@ -22,6 +20,9 @@ use crate::session::Session;
 use crate::times::Times;
 use crate::words;
 
+use self::look::{Looked, Sight};
+
+mod look;
 mod steps;
 
 /// A plan, and what was looked at for it.
@@ -32,33 +33,6 @@ pub(crate) struct Planned {
     pipeline: Pipeline,
     stage: StageName,
     looked: Looked,
-}
-
-/// What was seen of the world. What was not has a line in `unseen`.
-#[derive(Debug, Default)]
-struct Looked {
-    /// Alarms of the stage; one that does not exist has no state.
-    alarms: Vec<(String, Option<AlarmSeen>)>,
-    /// Why the release can be deployed no more.
-    obstacle: Option<String>,
-    /// Why the release that a rollback leads to can be deployed no more.
-    obstacle_back: Option<String>,
-    /// Whether the way back was looked at.
-    way_back: Sight,
-    /// Whether the artefact was looked at.
-    artefact: Sight,
-    /// What becomes of the task definition.
-    change: Option<DefinitionChange>,
-    /// What could not be looked at.
-    unseen: Vec<String>,
-}
-
-/// Whether something was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Sight {
-    #[default]
-    NotSeen,
-    Seen,
 }
 
 /// A plan for scripts.
@@ -381,78 +355,11 @@ fn alarm(seen: &AlarmSeen, times: &Times) -> String {
     format!("{state}{muted} since {}", times.at_and_ago(seen.changed_at))
 }
 
-impl Looked {
-    async fn at(
-        platform: &AwsPlatform,
-        plan: &Plan,
-        config: &StageConfig,
-        pipeline: &Pipeline,
-        recalled: &Recalled,
-    ) -> Self {
-        let artefact = |number: Option<ReleaseNumber>| {
-            let recalled = match recalled {
-                Recalled::Release(release) => Some(&**release),
-                Recalled::Artefact(_) | Recalled::Nothing => None,
-            };
-            let known = pipeline.releases.get(&number?);
-            let known = known.or(recalled.filter(|it| Some(it.number) == number));
-            known.map(|release| &release.artefact)
-        };
-        let obstacle = async |number| match artefact(number) {
-            Some(artefact) => platform.obstacle(artefact).await.map(Some),
-            None => Ok(None),
-        };
-        let change = async || match &plan.order {
-            Some(order) => platform.preview(order).await,
-            None => Ok(None),
-        };
-        let (alarms, there, back, change) = futures_util::future::join4(
-            platform.alarms(&config.place, &config.alarms),
-            obstacle(plan.release),
-            obstacle(plan.back_to),
-            change(),
-        )
-        .await;
-        let mut looked = Self::default();
-        let mut unseen = |what: &str, words: String| looked.unseen.push(format!("{what}: {words}"));
-        match alarms {
-            Ok(seen) => {
-                looked.alarms = config
-                    .alarms
-                    .iter()
-                    .map(|arn| {
-                        let seen = seen.iter().find(|seen| seen.alarm == *arn);
-                        (arn.name().to_owned(), seen.cloned())
-                    })
-                    .collect();
-            }
-            Err(error) => unseen("the alarms", error.to_string()),
-        }
-        match there {
-            Ok(obstacle) => {
-                looked.artefact = Sight::Seen;
-                looked.obstacle = obstacle.flatten();
-            }
-            Err(error) => unseen("the artefact", error.to_string()),
-        }
-        match back {
-            Ok(obstacle) => {
-                looked.way_back = Sight::Seen;
-                looked.obstacle_back = obstacle.flatten();
-            }
-            Err(error) => unseen("the artefact of the way back", error.to_string()),
-        }
-        match change {
-            Ok(change) => looked.change = change,
-            Err(error) => unseen("the task definition", error.to_string()),
-        }
-        looked
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use aws::survey::DefinitionChange;
     use domain::Identity;
+    use domain::decide::Recalled;
     use domain::fact::Despite;
     use serde_json::json;
 

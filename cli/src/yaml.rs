@@ -81,6 +81,16 @@ impl Source {
         })
     }
 
+    /// Where a problem is: `web.yaml:5:3`, or its path where that cannot be found.
+    pub(crate) fn place(&self, path: &str) -> String {
+        let tree = serde_saphyr::from_str::<Spanned<Node>>(&self.text).ok();
+        let found = tree.and_then(|tree| find(&tree, path)).and_then(place);
+        found.map_or_else(
+            || format!("{}:{path}", self.name),
+            |Place { line, column }| format!("{}:{line}:{column}", self.name),
+        )
+    }
+
     /// The lines a problem is about; where they cannot be found, its path.
     fn shown(&self, tree: Option<&Spanned<Node>>, problem: &Problem) -> String {
         let place = tree

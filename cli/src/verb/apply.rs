@@ -134,15 +134,10 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Sources, Failure> {
             Err(failure) => failures.push(failure),
         }
     }
-    let mut failures = failures.into_iter();
-    let Some(first) = failures.next() else {
-        return Ok(sources);
-    };
-    Err(failures.fold(first, |all, failure| {
-        let all = all.because("").because(&failure.message);
-        let all = failure.evidence.iter().fold(all, Failure::because);
-        failure.hint.iter().fold(all, Failure::because)
-    }))
+    match Failure::all(failures) {
+        Some(failure) => Err(failure),
+        None => Ok(sources),
+    }
 }
 
 fn name(source: &Source) -> Result<ServiceName, Failure> {

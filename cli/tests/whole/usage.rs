@@ -2,9 +2,9 @@
 
 use crate::support::{lastgood, told};
 
-const VERBS: [&str; 14] = [
-    "apply", "status", "history", "show", "plan", "publish", "approve", "reject", "promote",
-    "rollback", "cancel", "freeze", "thaw", "verify",
+const VERBS: [&str; 16] = [
+    "init", "validate", "apply", "status", "history", "show", "plan", "publish", "approve",
+    "reject", "promote", "rollback", "cancel", "freeze", "thaw", "verify",
 ];
 
 #[test]
@@ -56,6 +56,10 @@ fn wrong_usage_ends_with_2() {
         &["freeze", "web", "--all", "--reason", "x"],
         &["history", "web", "--limit", "few"],
         &["apply"],
+        &["init", "web"],
+        &["init", "web", "--from-ecs", "web"],
+        &["validate", "/nonexistent.yaml"],
+        &["plan", "web", "production"],
         &["apply", "/nonexistent.yaml"],
         &["undo"],
         &[],

@@ -50,8 +50,8 @@ pub struct Plan {
     pub back_to: Option<ReleaseNumber>,
 }
 
-/// Plans: decides as if `by` asked for it now. Where the stage's gate is a person, that person's yes
-/// is supposed for the order, and only for it.
+/// Plans: decides as if `by` asked for it now. Where the stage's gate is a person, that person's
+/// yes is supposed for the order, and only for it.
 ///
 /// # Errors
 /// When the snapshot contradicts itself.
