@@ -166,8 +166,7 @@ pub(super) fn order(
     })
 }
 
-/// What holds an offer when the stage is free; `None` lets it in. A gate answers *when*: what can
-/// be waited for carries its time.
+/// What holds an offer when the stage is free; `None` lets it in.
 #[must_use]
 pub(super) fn hold(
     pipeline: &Pipeline,
@@ -238,6 +237,37 @@ fn occupied(stage: &Stage, now: Timestamp) -> Option<WaitingOn> {
         .cloned()
 }
 
+/// All that the offer at a place in the queue waits for. An approval may be given while the stage
+/// is busy; everything else is looked at when the stage is free and it is the offer's turn.
+pub(super) fn waits_for(
+    pipeline: &Pipeline,
+    config: &StageConfig,
+    stage: &Stage,
+    at: usize,
+    now: Timestamp,
+) -> Vec<WaitingOn> {
+    let Some(offer) = stage.waiting.get(at) else {
+        return Vec::new();
+    };
+    let mut on = holds(pipeline, config, stage, offer, now);
+    let behind = at
+        .checked_sub(1)
+        .and_then(|_| stage.waiting.first())
+        .map(|first| first.release);
+    let turn = match (&stage.active, behind) {
+        (Some(active), _) => Some(WaitingOn::Stage {
+            busy_with: active.offer.release,
+        }),
+        (None, Some(behind)) => Some(WaitingOn::Turn { behind }),
+        (None, None) => None,
+    };
+    if let Some(turn) = turn {
+        let approval_first = matches!(on.first(), Some(WaitingOn::Approval { .. }));
+        on.insert(usize::from(approval_first), turn);
+    }
+    on
+}
+
 /// How many approvals an offer misses, and when the request expires.
 pub(super) fn missing_approval(config: &StageConfig, offer: &Offer) -> Option<(u32, Timestamp)> {
     let rule = approval_rule(config)?;
@@ -263,17 +293,10 @@ fn say_what_waits(draft: &mut Draft, name: &StageName) {
     let Some((config, stage)) = draft.pipeline.stage(name) else {
         return;
     };
-    let busy_with = stage.active.as_ref().map(|active| active.offer.release);
-    let first = stage.waiting.first().map(|offer| offer.release);
     let mut news = Vec::new();
     for (at, offer) in stage.waiting.iter().enumerate() {
-        let held = hold(&draft.pipeline, config, stage, offer, draft.now);
-        let on = match (held, busy_with, first) {
-            (Some(approval @ WaitingOn::Approval { .. }), ..) => Some(approval),
-            (_, Some(busy_with), _) => Some(WaitingOn::Stage { busy_with }),
-            (_, None, Some(behind)) if at > 0 => Some(WaitingOn::Turn { behind }),
-            (held, ..) => held,
-        };
+        let on = waits_for(&draft.pipeline, config, stage, at, draft.now);
+        let on = on.into_iter().next();
         if let Some(on) = on
             && offer.on.as_ref() != Some(&on)
         {

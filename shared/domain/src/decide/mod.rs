@@ -2,6 +2,7 @@
 //! live below this module, one file for each kind of fact, and `gate` for what lets a release in.
 
 mod act;
+mod ahead;
 mod alarms;
 mod arrive;
 mod ask;
@@ -14,6 +15,8 @@ mod undoing;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use ahead::{Ahead, ahead};
 
 use jiff::Timestamp;
 

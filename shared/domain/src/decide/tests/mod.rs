@@ -5,6 +5,7 @@
     reason = "a test looks for one variant among many"
 )]
 
+mod ahead;
 mod approving;
 mod borders;
 mod freezing;
