@@ -4,8 +4,8 @@ use domain::alarm::AlarmSeen;
 use domain::config::{Place, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
-use domain::{AlarmArn, Artefact, EntryId, Hint};
-use engine::{Platform, PlatformError};
+use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
+use engine::{Onlooker, Platform, PlatformError, Units};
 
 use crate::places::Places;
 use crate::{alarms, artefacts, codedeploy, ecs};
@@ -92,5 +92,23 @@ impl Platform for AwsPlatform {
         alarms: &[AlarmArn],
     ) -> Result<Vec<AlarmSeen>, PlatformError> {
         alarms::seen(&self.places, place, alarms).await
+    }
+}
+
+impl Onlooker for AwsPlatform {
+    async fn units(
+        &self,
+        place: &Place,
+        target: &Target,
+        attempt: &EntryId,
+        since: Timestamp,
+    ) -> Result<Units, PlatformError> {
+        let clients = self.places.at(place).await?;
+        match target {
+            Target::Ecs { .. } | Target::CodeDeployEcs { .. } => {
+                ecs::units(&clients, target, since).await
+            }
+            Target::CodeDeploy { .. } => codedeploy::units(&clients, target, attempt).await,
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod ports;
 pub mod receive;
 pub mod tell;
 pub mod turn;
+pub mod units;
 
 /// What stands between an event and its end.
 #[derive(Debug, thiserror::Error)]
@@ -30,3 +31,4 @@ pub enum EngineError {
 pub use ports::{
     AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
 };
+pub use units::{Onlooker, Unit, UnitState, Units};

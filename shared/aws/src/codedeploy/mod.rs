@@ -6,6 +6,7 @@ mod history;
 mod running;
 pub(crate) mod survey;
 mod targets;
+mod units;
 
 use aws_sdk_codedeploy::Client;
 use aws_sdk_codedeploy::types::{DeploymentInfo, DeploymentStatus, ErrorInformation};
@@ -13,7 +14,7 @@ use domain::config::Target;
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, Progress, Running};
 use domain::{Artefact, EntryId, SignedDuration, Timestamp};
-use engine::PlatformError;
+use engine::{PlatformError, Units};
 
 use self::history::{Group, History, is_unfinished};
 use crate::ecs::{self, Wanted};
@@ -178,6 +179,29 @@ pub(crate) async fn observe(
         None => running::running(client, history.newest()).await?,
     };
     Ok((progress, running))
+}
+
+/// The instances an attempt deploys to, or those that get back what it took away.
+pub(crate) async fn units(
+    clients: &Clients,
+    target: &Target,
+    attempt: &EntryId,
+) -> Result<Units, PlatformError> {
+    let client = clients.codedeploy();
+    let mut history = History::read(client, group(target)?).await?;
+    let Some(own) = history.own(client, attempt).await? else {
+        return Ok(Units::default());
+    };
+    let (id, _) = identity(&own)?;
+    let undoing = own
+        .rollback_info()
+        .and_then(|info| info.rollback_deployment_id())
+        .or_else(|| history.undoing(&id));
+    let undoing = match undoing {
+        Some(undoing) => Some(get(client, undoing).await?),
+        None => None,
+    };
+    units::units(client, &own, undoing.as_ref()).await
 }
 
 async fn progress(

@@ -65,7 +65,8 @@ pub(super) fn diagnoses(instances: &[InstanceTarget]) -> Vec<String> {
         .collect()
 }
 
-fn diagnosis(instance: &InstanceTarget) -> Option<String> {
+/// What went wrong on one instance.
+pub(super) fn diagnosis(instance: &InstanceTarget) -> Option<String> {
     let failed = instance
         .lifecycle_events()
         .iter()

@@ -8,6 +8,7 @@ mod own;
 mod raw;
 mod running;
 pub(crate) mod survey;
+mod units;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{
@@ -17,7 +18,7 @@ use domain::config::{Target, TaskBase};
 use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, Progress, Running};
 use domain::{Artefact, EntryId, Timestamp};
-use engine::PlatformError;
+use engine::{PlatformError, Units};
 
 use self::definition::Definition;
 use self::deployments::Deployment;
@@ -216,6 +217,16 @@ pub(crate) async fn find_running(
     let wanted = Wanted::of_service(target)?;
     let service = describe(client, &wanted).await?;
     running::artefact(client, &wanted, &service).await
+}
+
+/// A service's tasks, one by one.
+pub(crate) async fn units(
+    clients: &Clients,
+    target: &Target,
+    since: Timestamp,
+) -> Result<Units, PlatformError> {
+    let wanted = Wanted::of_service(target)?;
+    units::units(clients.ecs(), &wanted, since).await
 }
 
 /// A service as it is.

@@ -15,7 +15,7 @@ use crate::errors;
 /// Most tasks of one call (DescribeTasks).
 const TASKS_PER_CALL: usize = 100;
 /// The status of a task that runs.
-const RUNNING: &str = "RUNNING";
+pub(super) const RUNNING: &str = "RUNNING";
 
 /// What all running tasks run in the named containers.
 pub(super) async fn running(
@@ -56,11 +56,23 @@ pub(super) async fn artefact(
 
 /// A service's tasks that run and are meant to go on.
 async fn tasks(client: &Client, wanted: &Wanted<'_>) -> Result<Vec<Task>, PlatformError> {
+    let mut tasks = described(client, wanted, DesiredStatus::Running).await?;
+    tasks.retain(|task| task.last_status() == Some(RUNNING));
+    Ok(tasks)
+}
+
+/// A service's tasks that are meant to run, or those that are meant to be stopped: ECS keeps these
+/// for an hour or so.
+pub(super) async fn described(
+    client: &Client,
+    wanted: &Wanted<'_>,
+    meant: DesiredStatus,
+) -> Result<Vec<Task>, PlatformError> {
     let mut pages = client
         .list_tasks()
         .cluster(wanted.cluster)
         .service_name(wanted.service)
-        .desired_status(DesiredStatus::Running)
+        .desired_status(meant)
         .into_paginator()
         .items()
         .send();
@@ -79,7 +91,6 @@ async fn tasks(client: &Client, wanted: &Wanted<'_>) -> Result<Vec<Task>, Platfo
             .map_err(errors::platform("ecs:DescribeTasks"))?;
         tasks.extend(described.tasks.unwrap_or_default());
     }
-    tasks.retain(|task| task.last_status() == Some(RUNNING));
     Ok(tasks)
 }
 
@@ -100,7 +111,7 @@ fn digest(container: &Container) -> Option<&str> {
 }
 
 /// What a task runs in its named containers; `None` when it cannot be told.
-fn content(task: &Task, names: &[String]) -> Option<BTreeSet<Content>> {
+pub(super) fn content(task: &Task, names: &[String]) -> Option<BTreeSet<Content>> {
     named(task, names)
         .map(|container| Some(Content(digest(container?)?.to_owned())))
         .collect()
