@@ -9,6 +9,7 @@ use domain::decide::Recalled;
 use domain::hint::Subject;
 use domain::{Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
 use engine::{LedgerError, Loaded, Mention};
+use futures_util::future::try_join_all;
 
 use super::items::{self, Item, SK};
 use super::{DynamoLedger, trouble};
@@ -56,16 +57,19 @@ pub(super) async fn pipelines(
     ledger: &DynamoLedger,
     services: &[ServiceName],
 ) -> Result<Vec<Pipeline>, LedgerError> {
-    let mut read: BTreeMap<ServiceName, Pipeline> = BTreeMap::new();
-    for chunk in services.chunks(BATCH_KEYS_MAX) {
+    let chunks = services.chunks(BATCH_KEYS_MAX).map(|chunk| {
         let mut keys: Vec<Item> = chunk.iter().map(items::pipeline_key).collect();
         // DynamoDB refuses the same key twice.
         keys.sort_by(|one, other| partition_of(one).cmp(&partition_of(other)));
         keys.dedup();
-        for item in batch(ledger, keys).await? {
-            let pipeline = items::read_snapshot(&item)?;
-            read.insert(pipeline.service.clone(), pipeline);
-        }
+        batch(ledger, keys)
+    });
+    // All at the same time: however many services there are, it is one round trip.
+    let found = try_join_all(chunks).await?;
+    let mut read: BTreeMap<ServiceName, Pipeline> = BTreeMap::new();
+    for item in found.iter().flatten() {
+        let pipeline = items::read_snapshot(item)?;
+        read.insert(pipeline.service.clone(), pipeline);
     }
     Ok(services
         .iter()
