@@ -65,15 +65,18 @@ pub(super) fn diagnoses(instances: &[InstanceTarget]) -> Vec<String> {
         .collect()
 }
 
+fn diagnosis(instance: &InstanceTarget) -> Option<String> {
+    Some(cut(&format!("{} {}", name(instance), failure(instance)?)))
+}
+
 /// What went wrong on one instance.
-pub(super) fn diagnosis(instance: &InstanceTarget) -> Option<String> {
+pub(super) fn failure(instance: &InstanceTarget) -> Option<String> {
     let failed = instance
         .lifecycle_events()
         .iter()
         .find(|event| event.status() == Some(&LifecycleEventStatus::Failed))?;
     let mut words = format!(
-        "{} failed at {}",
-        name(instance),
+        "failed at {}",
         failed.lifecycle_event_name().unwrap_or("some event")
     );
     if let Some(diagnostics) = failed.diagnostics() {

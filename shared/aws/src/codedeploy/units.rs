@@ -51,7 +51,7 @@ fn unit(instance: &InstanceTarget, brings: Option<&Content>) -> Unit {
         _ => UnitState::Waiting,
     };
     let words = match state {
-        UnitState::Died => targets::diagnosis(instance).or(Some("failed".to_owned())),
+        UnitState::Died => targets::failure(instance).or(Some("failed".to_owned())),
         UnitState::Starting => step(instance),
         UnitState::Waiting | UnitState::Running | UnitState::Stopping => None,
     };

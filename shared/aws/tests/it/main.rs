@@ -12,3 +12,4 @@ mod ecs;
 mod ledger;
 mod store;
 mod support;
+mod units;
