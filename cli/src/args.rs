@@ -102,10 +102,14 @@ pub(crate) enum Verb {
     Init(verb::init::Init),
     Validate(verb::validate::Validate),
     Apply(verb::apply::Apply),
+    Services(verb::services::Services),
     Status(verb::status::Status),
+    Watch(verb::watch::Watch),
+    Why(verb::why::Why),
     History(verb::history::History),
     Show(verb::show::Show),
     Plan(verb::plan::Plan),
+    Diff(verb::diff::Diff),
     Publish(Box<verb::publish::Publish>),
     Approve(verb::approve::Approve),
     Reject(verb::reject::Reject),
@@ -117,4 +121,34 @@ pub(crate) enum Verb {
     Verify(verb::verify::Verify),
     #[cfg(feature = "schema")]
     Schema(verb::schema::Schema),
+}
+
+impl Verb {
+    /// Whether it changes nothing: then nothing may have been done when it is interrupted.
+    pub(crate) fn only_reads(&self) -> bool {
+        match self {
+            Self::Init(_)
+            | Self::Validate(_)
+            | Self::Plan(_)
+            | Self::Services(_)
+            | Self::Status(_)
+            | Self::Watch(_)
+            | Self::Why(_)
+            | Self::History(_)
+            | Self::Show(_)
+            | Self::Diff(_)
+            | Self::Verify(_) => true,
+            #[cfg(feature = "schema")]
+            Self::Schema(_) => true,
+            Self::Apply(_)
+            | Self::Publish(_)
+            | Self::Approve(_)
+            | Self::Reject(_)
+            | Self::Promote(_)
+            | Self::Rollback(_)
+            | Self::Cancel(_)
+            | Self::Freeze(_)
+            | Self::Thaw(_) => false,
+        }
+    }
 }

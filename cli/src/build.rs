@@ -70,7 +70,8 @@ impl Git {
     }
 }
 
-fn git(args: &[&str]) -> Option<String> {
+/// What git answers in the working folder; `None` where there is none, or it does not know.
+pub(crate) fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)

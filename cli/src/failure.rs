@@ -138,6 +138,12 @@ impl Failure {
         Self::new(Exit::Unobserved, message)
     }
 
+    /// The cause with what shows it, in one line.
+    pub(crate) fn line(&self) -> String {
+        let parts = std::iter::once(&self.message).chain(&self.evidence);
+        parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     /// With a line of evidence.
     #[must_use]
     pub(crate) fn because(mut self, evidence: impl Display) -> Self {

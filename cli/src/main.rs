@@ -12,7 +12,9 @@ mod board;
 mod book;
 mod brief;
 mod build;
+mod canvas;
 mod command;
+mod commits;
 mod confirm;
 mod difference;
 mod draft;
@@ -23,13 +25,17 @@ mod online;
 mod package;
 mod plan;
 mod rehearse;
+mod scene;
 mod screen;
 mod session;
+mod sight;
 mod sign;
+mod steps;
 mod table;
 #[cfg(test)]
 mod testing;
 mod times;
+mod usual;
 mod verb;
 mod words;
 mod yaml;
@@ -72,6 +78,7 @@ fn screen(shared: &Shared, wishes: &ColourWishes) -> Screen {
         } else {
             Talk::Heard
         },
+        stdout: Stream::of(&io::stdout()),
         out: wishes.paint(shared.color, Stream::of(&io::stdout())),
         err: wishes.paint(shared.color, Stream::of(&io::stderr())),
     }
@@ -98,10 +105,11 @@ fn run(cli: Cli, wishes: &ColourWishes) -> Exit {
             return Exit::Failed;
         }
     };
+    let only_reads = cli.verb.only_reads();
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(cli.verb, &session) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            _ = tokio::signal::ctrl_c() => Err(interrupted(only_reads)),
         }
     });
     // A look-up of a name that still runs on a thread must not hold up the end.
@@ -127,10 +135,14 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Init(verb) => verb.run(session).await,
         Verb::Validate(verb) => verb.run(session).await,
         Verb::Apply(verb) => verb.run(session).await,
+        Verb::Services(verb) => verb.run(session).await,
         Verb::Status(verb) => verb.run(session).await,
+        Verb::Watch(verb) => verb.run(session).await,
+        Verb::Why(verb) => verb.run(session).await,
         Verb::History(verb) => verb.run(session).await,
         Verb::Show(verb) => verb.run(session).await,
         Verb::Plan(verb) => verb.run(session).await,
+        Verb::Diff(verb) => verb.run(session).await,
         Verb::Publish(verb) => verb.run(session).await,
         Verb::Approve(verb) => verb.run(session).await,
         Verb::Reject(verb) => verb.run(session).await,
@@ -145,9 +157,12 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
     }
 }
 
-fn interrupted() -> Failure {
-    Failure::new(Exit::Interrupted, "interrupted")
-        .hint("what was asked for may have been done: lastgood history tells")
+fn interrupted(only_reads: bool) -> Failure {
+    let failure = Failure::new(Exit::Interrupted, "interrupted");
+    if only_reads {
+        return failure;
+    }
+    failure.hint("what was asked for may have been done: lastgood history tells")
 }
 
 /// Help and wrong usage. Scripts that asked for JSON get their error as JSON.

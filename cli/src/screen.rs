@@ -143,9 +143,14 @@ impl Paint {
         self.with("1;31", text)
     }
 
-    /// What comes.
+    /// What is good, or comes.
     pub(crate) fn green(self, text: &str) -> String {
         self.with("32", text)
+    }
+
+    /// What waits.
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.with("33", text)
     }
 
     /// What helps.
@@ -177,6 +182,8 @@ pub(crate) struct Screen {
     pub(crate) out: Paint,
     /// Stderr's colours.
     pub(crate) err: Paint,
+    /// Where stdout leads: only a terminal is drawn on.
+    pub(crate) stdout: Stream,
 }
 
 /// What a command has to say.
@@ -231,12 +238,22 @@ impl Screen {
             Format::Jsonl => lines(&report.data),
         };
         if !text.is_empty() {
-            writeln!(io::stdout().lock(), "{text}")?;
+            self.print(&text)?;
         }
         for next in &report.next {
             self.say(next);
         }
         Ok(())
+    }
+
+    /// Prints a line of data at once.
+    ///
+    /// # Errors
+    /// When stdout is closed or full.
+    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{text}")?;
+        stdout.flush()
     }
 
     /// Says something on stderr. A closed stderr is no reason to stop.

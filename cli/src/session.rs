@@ -8,9 +8,11 @@ use aws::{AwsPlatform, DynamoLedger};
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+use domain::config::{Place, Target};
 use domain::file::Home;
 use domain::name::NameError;
-use domain::{Identity, ServiceName, Timestamp};
+use domain::{EntryId, Identity, ServiceName, Timestamp};
+use engine::{Onlooker, PlatformError, Units};
 use intake::wire::{Answer, Ask, Command};
 use jiff::tz::TimeZone;
 
@@ -145,6 +147,14 @@ impl Session {
         Ok(DynamoLedger::new(&config, table))
     }
 
+    /// Sees tasks and instances; asks AWS for nothing before there is something to see.
+    pub(crate) fn onlooker(&self) -> LazyPlatform<'_> {
+        LazyPlatform {
+            session: self,
+            platform: tokio::sync::OnceCell::new(),
+        }
+    }
+
     /// The `command` function.
     pub(crate) async fn commander(&self) -> Result<Commander, Failure> {
         let url = self.shared.command_url.as_ref().filter(|url| !url.is_empty()).ok_or_else(|| {
@@ -220,6 +230,32 @@ impl Session {
                 ask,
             })
             .await
+    }
+}
+
+/// The platform, opened when it is first looked at.
+#[derive(Debug)]
+pub(crate) struct LazyPlatform<'a> {
+    session: &'a Session,
+    platform: tokio::sync::OnceCell<Result<AwsPlatform, String>>,
+}
+
+impl Onlooker for LazyPlatform<'_> {
+    async fn units(
+        &self,
+        place: &Place,
+        target: &Target,
+        attempt: &EntryId,
+        since: Timestamp,
+    ) -> Result<Units, PlatformError> {
+        let open = || async {
+            let opened = self.session.platform().await;
+            opened.map_err(|failure| failure.line())
+        };
+        match self.platform.get_or_init(open).await {
+            Ok(platform) => platform.units(place, target, attempt, since).await,
+            Err(words) => Err(PlatformError::Terminal(words.clone())),
+        }
     }
 }
 

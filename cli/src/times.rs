@@ -25,6 +25,12 @@ impl Times {
         there.strftime(format).to_string()
     }
 
+    /// `14:05:09`, for what happens while one looks on.
+    pub(crate) fn clock(&self) -> String {
+        let there = self.now.to_zoned_datetime(self.zone.clone());
+        there.strftime("%H:%M:%S").to_string()
+    }
+
     /// `23 Nov 14:05 (3m ago)`.
     pub(crate) fn at_and_ago(&self, at: Timestamp) -> String {
         format!("{} ({})", self.at(at), self.ago(at))

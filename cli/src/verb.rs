@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod cancel;
+pub(crate) mod diff;
 pub(crate) mod freeze;
 pub(crate) mod history;
 pub(crate) mod init;
@@ -13,8 +14,11 @@ pub(crate) mod reject;
 pub(crate) mod rollback;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
+pub(crate) mod services;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod thaw;
 pub(crate) mod validate;
 pub(crate) mod verify;
+pub(crate) mod watch;
+pub(crate) mod why;

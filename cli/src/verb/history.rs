@@ -36,14 +36,14 @@ pub(crate) struct History {
 }
 
 /// An entry for scripts: the sentence people read, and the entry itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct EntryView {
     id: EntryId,
     at: Timestamp,
     actor: String,
     stage: Option<StageName>,
     release: Option<ReleaseNumber>,
-    what: String,
+    pub(crate) what: String,
     why: String,
     hash: String,
     entry: Entry,

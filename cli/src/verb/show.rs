@@ -131,7 +131,7 @@ fn stands(pipeline: &Pipeline, number: ReleaseNumber) -> Vec<StandView> {
             stands: pipeline
                 .stages
                 .get(&stage.name)
-                .map_or("not there", |s| stand(s, number)),
+                .map_or("is not there", |s| stand(s, number)),
         })
         .collect()
 }
@@ -158,7 +158,7 @@ pub(crate) fn stand(stage: &Stage, number: ReleaseNumber) -> &'static str {
     } else if stage.good.contains(&number) {
         "was good"
     } else {
-        "not there"
+        "is not there"
     }
 }
 

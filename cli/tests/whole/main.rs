@@ -10,5 +10,12 @@
 mod asking;
 mod request;
 mod stack;
+#[path = "../../src/testing/story.rs"]
+mod story;
 mod support;
+mod table;
+#[cfg(unix)]
+mod terminal;
 mod usage;
+#[cfg(unix)]
+mod watching;

@@ -77,7 +77,8 @@ impl Server {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Seen {
+/// A whole request.
+pub(crate) fn read(stream: &mut TcpStream) -> Seen {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     let end = loop {

@@ -2,9 +2,10 @@
 
 use crate::support::{lastgood, told};
 
-const VERBS: [&str; 16] = [
-    "init", "validate", "apply", "status", "history", "show", "plan", "publish", "approve",
-    "reject", "promote", "rollback", "cancel", "freeze", "thaw", "verify",
+const VERBS: [&str; 20] = [
+    "init", "validate", "apply", "services", "status", "watch", "why", "history", "show", "diff",
+    "plan", "publish", "approve", "reject", "promote", "rollback", "cancel", "freeze", "thaw",
+    "verify",
 ];
 
 #[test]
