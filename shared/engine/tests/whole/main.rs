@@ -7,6 +7,7 @@
     reason = "a test panics where something is wrong"
 )]
 
+mod asking;
 mod races;
 mod releases;
 mod world;

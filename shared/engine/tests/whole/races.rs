@@ -1,14 +1,15 @@
 //! Lost races, and handlers that die.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use domain::chain::Sealed;
 use domain::commit::Watcher;
 use domain::hint::Subject;
 use domain::{Commit, Release, ReleaseNumber, ServiceName, Timestamp};
-use engine::memory::contract::arrived;
-use engine::turn::turn;
-use engine::{Ledger, LedgerError, Loaded, Mention, PlatformError};
+use engine::memory::contract::{arrived, noon};
+use engine::turn::{TRIES_MAX, turn};
+use engine::{Clock, Ledger, LedgerError, Loaded, Mention, PlatformError};
 
 use crate::world::Whole;
 
@@ -101,11 +102,38 @@ async fn a_lost_race_is_decided_again() {
     let whole = Whole::new().await;
     with(&whole, Fault::Stale, 3).await.unwrap();
     assert_eq!(whole.pipeline().await.last_release, 1);
-    let gives_up = with(&whole, Fault::Stale, 1000).await;
-    assert!(
-        gives_up.is_ok(),
-        "the artefact is known, so nothing is left to commit"
-    );
+}
+
+/// A clock that keeps how long it was breathed.
+#[derive(Default)]
+struct Breaths(RefCell<Vec<u64>>);
+
+impl Clock for Breaths {
+    fn now(&self) -> Timestamp {
+        noon()
+    }
+
+    async fn breathe(&self, at_most: Duration) {
+        let millis = u64::try_from(at_most.as_millis()).unwrap();
+        self.0.borrow_mut().push(millis);
+    }
+}
+
+#[tokio::test]
+async fn a_race_is_lost_twenty_times_at_most_with_pauses_that_double_up_to_a_limit() {
+    let whole = Whole::new().await;
+    let faulty = Faulty {
+        inner: &whole.ledger,
+        fault: Fault::Stale,
+        left: Cell::new(1000),
+    };
+    let (clock, fact) = (Breaths::default(), arrived(&whole.service, "v1"));
+    let given_up = turn(&faulty, &clock, &whole.service, &fact).await;
+    assert!(matches!(given_up, Err(LedgerError::Stale)));
+    assert_eq!(1000 - faulty.left.get(), TRIES_MAX);
+    let breaths = clock.0.borrow();
+    assert_eq!(breaths[..8], [10, 20, 40, 80, 160, 320, 640, 640]);
+    assert_eq!(breaths.len(), usize::try_from(TRIES_MAX).unwrap() - 1);
 }
 
 #[tokio::test]
