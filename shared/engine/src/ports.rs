@@ -154,7 +154,7 @@ pub trait Platform {
 }
 
 /// What stands between us and the platform.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum PlatformError {
     /// The same call may go through later.
     #[error("not now: {0}")]

@@ -3,6 +3,7 @@
 
 mod audit;
 mod cloud;
+mod explore;
 mod ports;
 mod run;
 mod scenario;
@@ -35,6 +36,8 @@ struct Args {
 enum Other {
     /// Name the bugs that `--plant` plants.
     Bugs,
+    /// Go through everything that can happen to a small world, without chance.
+    Explore(explore::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let well = match args.other {
         None => swarm::run_all(&args.swarm, &mut out)?,
+        Some(Other::Explore(options)) => explore::run(&options, &mut out)?,
         Some(Other::Bugs) => {
             for bug in Bug::value_variants() {
                 if let Some(value) = bug.to_possible_value() {

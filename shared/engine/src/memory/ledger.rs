@@ -13,19 +13,19 @@ use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, 
 use crate::ports::{Ledger, LedgerError, Loaded, Mention};
 
 /// A ledger in memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryLedger {
     inner: RefCell<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Inner {
     services: BTreeMap<ServiceName, Service>,
     watches: BTreeMap<String, BTreeSet<Watcher>>,
     stream: Vec<(ServiceName, Vec<Sealed>)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Service {
     snapshot: Option<String>,
     version: u64,

@@ -14,7 +14,7 @@ use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
 use crate::ports::{Platform, PlatformError};
 
 /// What is true in the world, for a test to set and to look at.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     /// The time on the platform's own clock.
     pub now: Timestamp,
@@ -116,7 +116,7 @@ impl World {
 }
 
 /// The platform in memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryPlatform {
     /// The world behind it.
     pub world: RefCell<World>,
