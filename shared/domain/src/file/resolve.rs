@@ -58,6 +58,7 @@ impl ServiceFile {
         let stages: Vec<Option<StageConfig>> = self
             .stages
             .iter()
+            .take(STAGES_MAX)
             .enumerate()
             .map(|(at, stage)| stage.resolve(&mut check, home, at, &self.artefact))
             .collect();
@@ -269,7 +270,8 @@ impl StageFile {
 
     fn alarms(&self, check: &mut Check, place: &Place, path: &str) -> Option<Vec<AlarmArn>> {
         check.length(path, self.alarms.len(), ALARMS_MAX);
-        let alarms = check.each(path, &self.alarms, |text| {
+        let few = self.alarms.get(..ALARMS_MAX).unwrap_or(&self.alarms);
+        let alarms = check.each(path, few, |text| {
             if text.starts_with("arn:") {
                 text.parse().map_err(|error: NameError| error.to_string())
             } else {

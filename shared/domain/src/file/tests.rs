@@ -239,3 +239,22 @@ fn durations_are_written_as_people_do() {
         assert!(span::parse(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_list_that_is_far_too_long_is_one_problem_and_not_one_for_each_of_its_items() {
+    let long: Vec<String> = vec![String::new(); 20_000];
+    for path in ["/artefact/ecr/tags", "/stages/0/alarms"] {
+        let mut file = web();
+        *file.pointer_mut(path).unwrap() = serde_json::json!(long);
+        let file: ServiceFile = serde_json::from_value(file).unwrap();
+        let problems = file.resolve(&home()).unwrap_err();
+        assert!(problems.len() < 100, "{path}: {}", problems.len());
+        assert!(problems.iter().any(|one| one.path == path), "{path}");
+    }
+    let mut file = web();
+    let stage = file["stages"][0].clone();
+    file["stages"] = vec![stage; 1000].into();
+    let file: ServiceFile = serde_json::from_value(file).unwrap();
+    let problems = file.resolve(&home()).unwrap_err();
+    assert!(problems.iter().any(|one| one.path == "/stages"));
+}
