@@ -116,7 +116,7 @@ impl Notification {
 }
 
 /// One line for a chat: what it is about in bold, and a sign for how loud it is besides the words.
-fn title(announcement: &Announcement) -> String {
+pub(crate) fn title(announcement: &Announcement) -> String {
     let sign = match announcement.severity {
         Severity::Info => "",
         Severity::Attention => ":raised_hand: ",

@@ -7,10 +7,21 @@
 //! text     escaping and cutting, so that nobody's words can mention anybody
 //! read_on  where people read on
 //! custom   the custom notification of Amazon Q Developer in chat applications
+//!
+//! card      one release on one stage, as a channel knows it
+//! draw      a card as a message
+//! block     Slack's Block Kit, within its limits
+//! talk      what a channel was told, and what it hears next
+//! settings  what an administrator sets
 //! ```
 
+pub mod block;
+pub mod card;
 pub mod custom;
+pub mod draw;
 pub mod read_on;
+pub mod settings;
+pub mod talk;
 pub mod text;
 
 pub use read_on::ReadOn;

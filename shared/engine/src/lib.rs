@@ -7,6 +7,7 @@
 //! memory.
 
 pub mod carry_out;
+pub mod converse;
 pub mod inspect;
 pub mod look;
 #[cfg(feature = "memory")]

@@ -8,6 +8,8 @@
 )]
 
 mod asking;
+mod chatroom;
+mod conversing;
 mod races;
 mod releases;
 mod world;

@@ -9,7 +9,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("shared/domain", &[]),
     ("shared/intake", &["domain"]),
     ("shared/chat", &["domain"]),
-    ("shared/engine", &["domain"]),
+    ("shared/engine", &["chat", "domain"]),
     ("shared/aws", &["chat", "domain", "engine"]),
     ("shared/lambda", &["aws", "domain", "engine", "intake"]),
     (

@@ -1,0 +1,231 @@
+//! A card as a message: what is known in one line, what an approver needs in fields, small print.
+
+use domain::artefact::{BuildFacts, Release};
+use domain::config::StageConfig;
+use domain::pipeline::{Pipeline, Stage};
+use domain::{ReleaseNumber, Timestamp};
+
+use crate::block::{Block, Message};
+use crate::card::{Card, Standing};
+use crate::text::{code, escaped};
+
+/// Longest of other people's words in one line, in characters: the thread has all of them.
+const LINE_LENGTH_MAX: usize = 300;
+
+/// What a card is drawn with besides itself.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The service as it is now.
+    pub pipeline: &'a Pipeline,
+    /// Since when the release is good on the stage before, when that was seen.
+    pub good_before_since: Option<Timestamp>,
+    /// Whom a question mentions, in Slack's markup.
+    pub mention: Option<&'a str>,
+}
+
+/// Draws a card.
+#[must_use]
+pub fn draw(card: &Card, view: &View<'_>) -> Message {
+    let release = view.pipeline.releases.get(&card.release);
+    let (sign, words) = standing(card);
+    let name = name(card.release, release);
+    let subject = format!("{} {}", view.pipeline.service, card.stage);
+    let mut line = format!("{sign} *{subject}* · {name} *{}*", first_word(&words));
+    line.push_str(words.get(first_word(&words).len()..).unwrap_or_default());
+    let mut blocks = Vec::new();
+    let asks = if let Standing::Asks { .. } = &card.standing {
+        view.pipeline.stage(&card.stage)
+    } else {
+        None
+    };
+    if let Some((config, state)) = asks {
+        if let Some(mention) = view.mention {
+            line = format!("{line} {mention}");
+        }
+        blocks.push(Block::with_fields(
+            &line,
+            &fields(card, view, config, state),
+        ));
+        blocks.extend(warnings(release, state));
+        blocks.push(ways(card, view));
+    } else {
+        blocks.push(Block::section(&line));
+        blocks.extend(small_print(card, release));
+    }
+    let text = format!("{subject} release {} {words}", card.release);
+    Message::new(&text, blocks)
+}
+
+/// The words of a card's standing after the release's name, and a sign that says the same without
+/// colour.
+fn standing(card: &Card) -> (&'static str, String) {
+    let line = |text: &str| crate::text::cut(&escaped(text), LINE_LENGTH_MAX);
+    let back =
+        |to: &Option<ReleaseNumber>| to.map(|to| format!(" to release {to}")).unwrap_or_default();
+    match &card.standing {
+        Standing::Offered => (":inbox_tray:", "is next".to_owned()),
+        Standing::Asks { missing: 1, .. } => (":raised_hand:", "waits for an approval".to_owned()),
+        Standing::Asks { missing, .. } => {
+            (":raised_hand:", format!("waits for {missing} approvals"))
+        }
+        Standing::Waits { on } => (":hourglass:", format!("waits {}", line(on))),
+        Standing::HeldBack => (":zzz:", "is not offered by itself".to_owned()),
+        Standing::Deploying => (":rocket:", "is being deployed".to_owned()),
+        Standing::Baking { until } => (
+            ":hourglass:",
+            format!("is deployed, and bakes until {}", date(*until)),
+        ),
+        Standing::Good => (":white_check_mark:", "is good".to_owned()),
+        Standing::Unproven => (
+            ":grey_question:",
+            "is deployed, and not proved good".to_owned(),
+        ),
+        Standing::Failed { problem } => (":x:", format!("failed: {}", line(problem))),
+        Standing::RollingBack { to } => (":rewind:", format!("is being rolled back{}", back(to))),
+        Standing::RolledBack { to } => (
+            ":leftwards_arrow_with_hook:",
+            format!(
+                "was rolled back{}",
+                to.map(|to| format!(": release {to} runs again"))
+                    .unwrap_or_default()
+            ),
+        ),
+        Standing::RollbackFailed { problem } => (
+            ":rotating_light:",
+            format!("could not be rolled back: {}", line(problem)),
+        ),
+        Standing::Ended { how } => (":no_entry_sign:", format!("was {}", line(how))),
+    }
+}
+
+fn first_word(words: &str) -> &str {
+    words.split([':', ',']).next().unwrap_or(words)
+}
+
+fn name(number: ReleaseNumber, release: Option<&Release>) -> String {
+    let label = release.and_then(Release::label);
+    let label = label.map(|label| format!(" ({})", escaped(&label)));
+    format!("release {number}{}", label.unwrap_or_default())
+}
+
+/// A time as everybody's own clock shows it (docs.slack.dev, "Date formatting").
+fn date(at: Timestamp) -> String {
+    let seconds = at.as_second();
+    format!("<!date^{seconds}^{{date_short_pretty}} {{time}}|{at:.0}>")
+}
+
+/// What an approver needs to decide.
+fn fields(card: &Card, view: &View<'_>, config: &StageConfig, state: &Stage) -> Vec<String> {
+    let releases = &view.pipeline.releases;
+    let build = releases.get(&card.release).map(|release| &release.build);
+    let before = state.last_good().and_then(|good| releases.get(&good));
+    let mut fields = Vec::new();
+    if let Some(build) = build {
+        fields.push(format!("*Changes*\n{}", changes(build, before)));
+        if let Some(author) = &build.author {
+            fields.push(format!("*Author*\n{}", escaped(author)));
+        }
+    }
+    if let Some(since) = view.good_before_since {
+        let stage = view.pipeline.config.as_ref();
+        let stage = stage.and_then(|all| all.stage_before(&config.name));
+        let stage = stage.map_or("the stage before", |stage| stage.name.as_str());
+        fields.push(format!("*Good on {stage} since*\n{}", date(since)));
+    }
+    let firing = view.pipeline.firing(config);
+    fields.push(match (config.alarms.len(), firing.as_slice()) {
+        (0, _) => "*Alarms now*\nnone are watched".to_owned(),
+        (count, []) => format!("*Alarms now*\nnone of {count} fires"),
+        (_, firing) => format!("*Alarms now*\n:fire: {}", escaped(&firing.join(", "))),
+    });
+    fields.push(match state.last_good() {
+        Some(good) => format!("*Last good*\n{}", name(good, before)),
+        None => "*Last good*\nnone".to_owned(),
+    });
+    if !card.approved_by.is_empty() {
+        let names = escaped(&card.approved_by.join(", "));
+        fields.push(format!("*Approved so far by*\n{names}"));
+    }
+    if let Standing::Asks { expires_at, .. } = &card.standing {
+        fields.push(format!("*Expires*\n{}", date(*expires_at)));
+    }
+    fields
+}
+
+/// The commits between last good and this, with a link where the repository has such a page.
+fn changes(build: &BuildFacts, before: Option<&Release>) -> String {
+    let short = |commit: &str| code(commit.get(..7).unwrap_or(commit));
+    let base = before.and_then(|release| release.build.commit.as_deref());
+    match (base, build.commit.as_deref()) {
+        (Some(from), Some(to)) if from == to => format!("none: {} again", short(to)),
+        (Some(from), Some(to)) => {
+            let range = format!("{} … {}", short(from), short(to));
+            let repository = build.repository.as_deref().and_then(address);
+            match repository {
+                Some(page) => {
+                    let page = page.trim_end_matches('/').trim_end_matches(".git");
+                    format!("{range} <{page}/compare/{from}...{to}|compare>")
+                }
+                None => range,
+            }
+        }
+        (None, Some(to)) => format!("up to {}", short(to)),
+        (_, None) => "the build names no commit".to_owned(),
+    }
+}
+
+/// An address that cannot break out of a link.
+fn address(url: &str) -> Option<&str> {
+    let fits = url.starts_with("https://") && !url.contains(['<', '>', '|', ' ', '\n']);
+    fits.then_some(url)
+}
+
+/// What cannot be undone, said before somebody decides.
+fn warnings(release: Option<&Release>, state: &Stage) -> Option<Block> {
+    let mut warnings = Vec::new();
+    if state.last_good().is_none() {
+        warnings.push(":warning: there is nothing good to go back to".to_owned());
+    }
+    if release.is_some_and(|release| release.build.irreversible) {
+        let words = ":warning: marked as irreversible: an alarm will not roll it back by itself";
+        warnings.push(words.to_owned());
+    }
+    (!warnings.is_empty()).then(|| Block::context(warnings))
+}
+
+/// How to answer.
+fn ways(card: &Card, view: &View<'_>) -> Block {
+    let service = &view.pipeline.service;
+    let (stage, release) = (&card.stage, card.release);
+    let say = |verb: &str, more: &str| {
+        code(&format!(
+            "lastgood {verb} {service} {stage} {release}{more}"
+        ))
+    };
+    Block::context([say("approve", ""), say("reject", " --reason …")])
+}
+
+/// Who, what and where of a release that needs nobody.
+fn small_print(card: &Card, release: Option<&Release>) -> Option<Block> {
+    let mut parts = Vec::new();
+    if let Some(release) = release {
+        let build = &release.build;
+        if let Some(commit) = &build.commit {
+            parts.push(code(commit.get(..7).unwrap_or(commit)));
+        }
+        if let Some(author) = &build.author {
+            parts.push(escaped(author));
+        }
+        if let Some(page) = build.build_url.as_deref().and_then(address) {
+            parts.push(format!("<{page}|build>"));
+        }
+    }
+    if !card.approved_by.is_empty() {
+        parts.push(format!(
+            "approved by {}",
+            escaped(&card.approved_by.join(", "))
+        ));
+    }
+    parts.push(date(card.since));
+    (!parts.is_empty()).then(|| Block::context([parts.join(" · ")]))
+}

@@ -1,0 +1,176 @@
+//! What an administrator sets: Slack's token, and which channels hear what. One JSON object in
+//! Secrets Manager.
+
+use std::fmt;
+
+use domain::name::glob;
+use domain::{ServiceName, StageName};
+use serde::Deserialize;
+
+/// The settings.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The bot's token (`xoxb-…`), with the scope `chat:write`. Without one, only webhooks.
+    #[serde(default)]
+    pub bot_token: Option<String>,
+    /// Where Slack's Web API is; its own address when left out.
+    #[serde(default = "slack")]
+    pub api: String,
+    /// Who hears what.
+    pub channels: Vec<Channel>,
+}
+
+/// One channel.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Its id (`C…`), or the address of an incoming webhook (`https://…`).
+    pub id: String,
+    /// Services it hears of, `*` for any run of characters; all when left out.
+    #[serde(default = "all")]
+    pub services: Vec<String>,
+    /// Stages it hears of; all when left out.
+    #[serde(default = "all")]
+    pub stages: Vec<String>,
+    /// How much it hears.
+    #[serde(default)]
+    pub says: Says,
+    /// Whom approvals and failures mention: `<!here>`, `<@U…>` or `<!subteam^S…>`.
+    #[serde(default)]
+    pub mention: Option<String>,
+    /// Whether its messages can be updated; a webhook's cannot.
+    #[serde(skip)]
+    pub updates: bool,
+}
+
+/// How much a channel hears.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// What needs a person, and outcomes.
+    #[default]
+    Outcomes,
+    /// Everything that is announced.
+    Everything,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Not the JSON object that is asked for. The text itself is secret.
+    #[error("the settings are no such object: line {line}, column {column}")]
+    Json {
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// A channel has neither a webhook nor a token to post with.
+    #[error("channel {0} needs bot_token")]
+    NoToken(String),
+}
+
+fn slack() -> String {
+    "https://slack.com/api".to_owned()
+}
+
+fn all() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When they cannot be used; without a word of what they hold.
+    pub fn read(text: &str) -> Result<Self, SettingsError> {
+        let read: Result<Self, _> = serde_json::from_str(text);
+        let mut settings = read.map_err(|error| SettingsError::Json {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        for channel in &mut settings.channels {
+            channel.updates = !channel.id.starts_with("http");
+            if channel.updates && settings.bot_token.is_none() {
+                return Err(SettingsError::NoToken(channel.id.clone()));
+            }
+        }
+        Ok(settings)
+    }
+}
+
+impl Channel {
+    /// Whether it hears of a stage of a service.
+    #[must_use]
+    pub fn listens(&self, service: &ServiceName, stage: Option<&StageName>) -> bool {
+        let any = |patterns: &[String], name: &str| patterns.iter().any(|one| glob(one, name));
+        any(&self.services, service.as_str())
+            && stage.is_none_or(|stage| any(&self.stages, stage.as_str()))
+    }
+
+    /// What stands for it where secrets must not: a webhook's address is one.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if self.updates {
+            &self.id
+        } else {
+            self.id.rsplit('/').nth(1).unwrap_or("webhook")
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("name", &self.name())
+            .field("says", &self.says)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &str = r#"{
+        "bot_token": "xoxb-secret",
+        "channels": [
+            { "id": "C1", "services": ["web-*"], "stages": ["production"], "mention": "<!here>" },
+            { "id": "https://hooks.slack.com/services/T1/B1/secret", "says": "everything" }
+        ]
+    }"#;
+
+    #[test]
+    fn a_channel_hears_what_it_is_set_to_hear() {
+        let settings = Settings::read(SETTINGS).unwrap();
+        let (web, production) = ("web-1".parse().unwrap(), "production".parse().unwrap());
+        let channel = &settings.channels[0];
+        assert!(channel.updates && channel.listens(&web, Some(&production)));
+        assert!(!channel.listens(&web, Some(&"dev".parse().unwrap())));
+        assert!(!channel.listens(&"shop".parse().unwrap(), None));
+        assert!(!settings.channels[1].updates);
+    }
+
+    #[test]
+    fn no_secret_is_ever_printed() {
+        let settings = Settings::read(SETTINGS).unwrap();
+        assert!(!format!("{settings:?}").contains("secret"));
+        let error = Settings::read("{\"bot_token\":\"xoxb-secret\"").unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_channel_without_a_token_is_found_at_once() {
+        let error = Settings::read(r#"{"channels":[{"id":"C1"}]}"#).unwrap_err();
+        assert_eq!(error.to_string(), "channel C1 needs bot_token");
+    }
+}

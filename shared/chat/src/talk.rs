@@ -1,0 +1,293 @@
+//! What a channel was told of a service, and what it hears next. Kept in the table between events,
+//! so that a new instance goes on in the same messages.
+
+use domain::announce::{Announcement, Severity};
+use domain::entry::Entry;
+use domain::{EntryId, ReleaseNumber, StageName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::block::Message;
+use crate::card::{Card, step};
+use crate::custom::title;
+use crate::settings::{Channel, Says};
+use crate::text::{cut, escaped};
+
+/// Cards kept for a channel and a service; of more, the oldest that are over are forgotten.
+pub const CARDS_KEPT: usize = 24;
+/// Longest reply, in characters; what is cut says where to read on.
+const REPLY_LENGTH_MAX: usize = 2500;
+
+/// What a channel was told of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Talk {
+    /// The number of the last entry that it was told.
+    pub told: u64,
+    /// Until when nobody else may talk: somebody does, or Slack said to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// Releases on stages, the oldest first.
+    pub cards: Vec<Card>,
+}
+
+/// One thing to say, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
+    /// Show a card in a new message.
+    Post(StageName, ReleaseNumber),
+    /// Show a card anew in its message.
+    Redraw(StageName, ReleaseNumber),
+    /// Say something in a card's thread.
+    Reply(StageName, ReleaseNumber, Message, Reach),
+    /// Say something by itself.
+    Alone(Message),
+}
+
+/// Who sees a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Who opens the thread.
+    Thread,
+    /// The channel too.
+    Channel,
+}
+
+impl Talk {
+    /// A talk that begins after an entry.
+    #[must_use]
+    pub fn after(entry: u64) -> Self {
+        Self {
+            told: entry,
+            held_until: None,
+            cards: Vec::new(),
+        }
+    }
+
+    /// The card of a release on a stage.
+    #[must_use]
+    pub fn card(&self, stage: &StageName, release: ReleaseNumber) -> Option<&Card> {
+        let is = |card: &&Card| card.stage == *stage && card.release == release;
+        self.cards.iter().find(is)
+    }
+
+    /// The same, to be changed.
+    pub fn card_mut(&mut self, stage: &StageName, release: ReleaseNumber) -> Option<&mut Card> {
+        let is = |card: &&mut Card| card.stage == *stage && card.release == release;
+        self.cards.iter_mut().find(is)
+    }
+
+    /// Hears an entry, and gives what to say of it. Hearing it again before it is
+    /// [told](Self::told) says the same, but for messages that are there meanwhile.
+    pub fn hear(
+        &mut self,
+        entry: &Entry,
+        id: &EntryId,
+        announcement: Option<&Announcement>,
+        channel: &Channel,
+    ) -> Vec<Say> {
+        let mut changed = false;
+        let subject = step(entry, id).map(|(stage, release, step)| {
+            changed = self.open(&stage, release, entry.at).take(step, entry.at);
+            (stage, release)
+        });
+        let Some(announcement) = announcement else {
+            // What nobody is told may still end a question: it must not stay.
+            return subject
+                .filter(|(stage, release)| changed && self.shows(stage, *release))
+                .map(|(stage, release)| Say::Redraw(stage, release))
+                .into_iter()
+                .collect();
+        };
+        let stage = announcement.stage.as_ref();
+        if !channel.listens(&announcement.service, stage) {
+            return Vec::new();
+        }
+        let subject = subject.or_else(|| self.newest_of(stage?));
+        let aloud = is_aloud(channel.says, announcement);
+        match subject.filter(|_| channel.updates) {
+            Some((stage, release)) => self.in_its_place(stage, release, announcement, channel),
+            None if aloud => vec![Say::Alone(alone(announcement, channel))],
+            None => Vec::new(),
+        }
+    }
+
+    fn in_its_place(
+        &self,
+        stage: StageName,
+        release: ReleaseNumber,
+        announcement: &Announcement,
+        channel: &Channel,
+    ) -> Vec<Say> {
+        let shown = self.shows(&stage, release);
+        let calls = calls(announcement);
+        if !shown && !is_aloud(channel.says, announcement) {
+            return Vec::new();
+        }
+        let first = if shown {
+            Say::Redraw(stage.clone(), release)
+        } else {
+            Say::Post(stage.clone(), release)
+        };
+        let mut says = vec![first];
+        // A new message is seen by itself; one that is redrawn is not.
+        let asks = announcement.kind == "approval";
+        if shown || (calls && !asks) {
+            let reach = if calls { Reach::Channel } else { Reach::Thread };
+            let message = reply(announcement, channel.mention.as_deref().filter(|_| calls));
+            says.push(Say::Reply(stage, release, message, reach));
+        }
+        says
+    }
+
+    fn shows(&self, stage: &StageName, release: ReleaseNumber) -> bool {
+        let card = self.card(stage, release);
+        card.is_some_and(|card| card.message.is_some())
+    }
+
+    fn open(&mut self, stage: &StageName, release: ReleaseNumber, at: Timestamp) -> &mut Card {
+        let found = self
+            .cards
+            .iter()
+            .position(|card| card.stage == *stage && card.release == release);
+        let at = found.unwrap_or_else(|| {
+            if self.cards.len() >= CARDS_KEPT {
+                let over = self.cards.iter().position(Card::is_over);
+                self.cards.remove(over.unwrap_or_default());
+            }
+            self.cards.push(Card::new(stage.clone(), release, at));
+            self.cards.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed just before")]
+        &mut self.cards[at]
+    }
+
+    /// The card of a stage that was shown last: where what is about the stage alone belongs.
+    fn newest_of(&self, stage: &StageName) -> Option<(StageName, ReleaseNumber)> {
+        self.cards
+            .iter()
+            .rev()
+            .find(|card| card.stage == *stage && card.message.is_some())
+            .map(|card| (card.stage.clone(), card.release))
+    }
+}
+
+/// Whether it makes a message of its own: by default what needs a person, and outcomes.
+fn is_aloud(says: Says, announcement: &Announcement) -> bool {
+    let outcome = matches!(announcement.kind, "succeeded" | "rejected" | "rolled-back");
+    says == Says::Everything || outcome || announcement.severity >= Severity::Attention
+}
+
+/// Whether somebody is called: for approvals, and for failures when they begin, once each.
+fn calls(announcement: &Announcement) -> bool {
+    let goes_well = announcement.kind == "rolled-back";
+    announcement.kind == "approval" || (announcement.severity >= Severity::Alert && !goes_well)
+}
+
+fn reply(announcement: &Announcement, mention: Option<&str>) -> Message {
+    let Announcement {
+        headline,
+        detail,
+        why,
+        next,
+        id,
+        ..
+    } = announcement;
+    let mut text = escaped(headline);
+    if let Some(detail) = detail {
+        let whole = escaped(detail);
+        let short = cut(&whole, REPLY_LENGTH_MAX);
+        text.push_str(&format!("\n> {}", short.replace('\n', "\n> ")));
+        if short != whole {
+            text.push_str(&format!("\n(cut; the whole: `{}`)", announcement.record()));
+        }
+    }
+    text.push_str(&format!("\n_Why:_ {}.", escaped(why)));
+    if let Some(next) = next {
+        text.push_str(&format!("\n_Next:_ {}", crate::text::code(next)));
+    }
+    if let Some(mention) = mention {
+        text.push_str(&format!(" {mention}"));
+    }
+    text.push_str(&format!("  `{id}`"));
+    Message::plain(&text)
+}
+
+fn alone(announcement: &Announcement, channel: &Channel) -> Message {
+    let calls = calls(announcement);
+    let mention = channel.mention.as_deref().filter(|_| calls);
+    let Message { text, .. } = reply(announcement, mention);
+    let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+    Message::plain(&format!("{}\n{rest}", title(announcement)))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::chain::Hash;
+    use domain::entry::{Actor, ENTRY_FORMAT, What};
+    use domain::{Reason, ServiceName};
+
+    use super::*;
+    use crate::card::{MessageId, Standing};
+
+    fn good(seq: u64, number: u64) -> (Entry, EntryId) {
+        let service: ServiceName = "web".parse().unwrap();
+        let id = EntryId { service, seq };
+        let entry = Entry {
+            format: ENTRY_FORMAT,
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::Clock,
+            what: What::Succeeded {
+                stage: "dev".parse().unwrap(),
+                deployment: id.clone(),
+                release: ReleaseNumber(number),
+            },
+            why: Reason::BakeEnded,
+            request: None,
+            before: Hash::ZERO,
+        };
+        (entry, id)
+    }
+
+    fn channel() -> Channel {
+        let settings = r#"{"bot_token":"xoxb","channels":[{"id":"C1"}]}"#;
+        let settings = crate::settings::Settings::read(settings).unwrap();
+        settings.channels.into_iter().next().unwrap()
+    }
+
+    fn hear(talk: &mut Talk, seq: u64, number: u64) -> Vec<Say> {
+        let (entry, id) = good(seq, number);
+        let announced = domain::announce::announcement(&id.service, &entry);
+        talk.hear(&entry, &id, announced.as_ref(), &channel())
+    }
+
+    #[test]
+    fn a_talk_goes_on_where_it_was_kept() {
+        let mut talk = Talk::after(0);
+        assert!(matches!(hear(&mut talk, 1, 17)[..], [Say::Post(..)]));
+        talk.cards[0].message = Some(MessageId("1764151200.000100".to_owned()));
+        let kept = serde_json::to_string(&talk).unwrap();
+        let mut talk: Talk = serde_json::from_str(&kept).unwrap();
+        let says = hear(&mut talk, 1, 17);
+        assert!(
+            matches!(says[..], [Say::Redraw(..), Say::Reply(.., Reach::Thread)]),
+            "{says:?}"
+        );
+    }
+
+    #[test]
+    fn of_many_cards_those_that_are_over_are_forgotten_first() {
+        let mut talk = Talk::after(0);
+        hear(&mut talk, 1, 1);
+        talk.cards[0].standing = Standing::Deploying;
+        for number in 2..=40 {
+            hear(&mut talk, number, number);
+        }
+        assert_eq!(talk.cards.len(), CARDS_KEPT);
+        assert_eq!(
+            talk.cards[0].release,
+            ReleaseNumber(1),
+            "it is still under way"
+        );
+        assert_eq!(talk.cards.last().unwrap().release, ReleaseNumber(40));
+    }
+}

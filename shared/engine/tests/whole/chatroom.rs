@@ -1,0 +1,239 @@
+//! A channel to talk into that forgets nothing and fails when told to, a desk, and a ledger of
+//! entries that are simply there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chat::block::Message;
+use chat::card::MessageId;
+use chat::settings::{Channel, Says};
+use chat::talk::{Reach, Talk};
+use domain::chain::Sealed;
+use domain::commit::Watcher;
+use domain::hint::Subject;
+use domain::{Commit, EntryId, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
+use engine::converse::{Chat, ChatError, ConverseError, Desk, Ports, Told, converse};
+use engine::memory::MemoryClock;
+use engine::memory::contract::noon;
+use engine::{Ledger, LedgerError, Loaded, Mention};
+
+/// What stands in the channel: messages as they are now, and what was said under each.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) messages: RefCell<Vec<Message>>,
+    pub(crate) replies: RefCell<Vec<(usize, Message, Reach)>>,
+    /// Of so many calls one fails; 0 for none.
+    pub(crate) one_fails_of: Cell<u64>,
+    calls: Cell<u64>,
+    chance: Cell<u64>,
+}
+
+/// How a call ends.
+enum Fate {
+    Well,
+    Lost,
+    AnswerLost,
+}
+
+impl Room {
+    fn fate(&self) -> Fate {
+        self.calls.set(self.calls.get() + 1);
+        let of = self.one_fails_of.get();
+        // Knuth's MMIX generator: chance that is the same in every run.
+        let next = self.chance.get().wrapping_mul(6_364_136_223_846_793_005);
+        self.chance
+            .set(next.wrapping_add(1_442_695_040_888_963_407));
+        match (self.chance.get() >> 33) % of.max(1) {
+            0 if of > 0 && self.calls.get().is_multiple_of(8) => Fate::AnswerLost,
+            0 if of > 0 => Fate::Lost,
+            _ => Fate::Well,
+        }
+    }
+
+    fn later() -> ChatError {
+        ChatError::Later {
+            after: Some(Duration::from_secs(1)),
+            why: "rate_limited".to_owned(),
+        }
+    }
+
+    fn index(place: &MessageId) -> usize {
+        place.0.parse().unwrap()
+    }
+}
+
+impl Chat for Room {
+    async fn post(
+        &self,
+        _channel: &Channel,
+        message: &Message,
+        under: Option<(&MessageId, Reach)>,
+    ) -> Result<MessageId, ChatError> {
+        let fate = self.fate();
+        if matches!(fate, Fate::Lost) {
+            return Err(Self::later());
+        }
+        let mut messages = self.messages.borrow_mut();
+        if let Some((place, reach)) = under {
+            let reply = (Self::index(place), message.clone(), reach);
+            self.replies.borrow_mut().push(reply);
+        } else {
+            messages.push(message.clone());
+        }
+        match fate {
+            Fate::AnswerLost => Err(Self::later()),
+            Fate::Well | Fate::Lost => Ok(MessageId((messages.len() - 1).to_string())),
+        }
+    }
+
+    async fn update(
+        &self,
+        _channel: &Channel,
+        place: &MessageId,
+        message: &Message,
+    ) -> Result<(), ChatError> {
+        if !matches!(self.fate(), Fate::Well) {
+            return Err(Self::later());
+        }
+        self.messages.borrow_mut()[Self::index(place)] = message.clone();
+        Ok(())
+    }
+}
+
+/// Keeps talks, as the table does.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(RefCell<BTreeMap<String, (Option<Talk>, u64)>>);
+
+impl Desk for Shelf {
+    async fn talk(
+        &self,
+        service: &ServiceName,
+        channel: &str,
+    ) -> Result<Option<(Talk, u64)>, LedgerError> {
+        let kept = self.0.borrow();
+        let found = kept.get(&format!("{service}#{channel}"));
+        Ok(found.and_then(|(talk, version)| Some((talk.clone()?, *version))))
+    }
+
+    async fn keep(
+        &self,
+        service: &ServiceName,
+        channel: &str,
+        talk: &Talk,
+        replaces: u64,
+    ) -> Result<(), LedgerError> {
+        let mut kept = self.0.borrow_mut();
+        let (stored, version) = kept.entry(format!("{service}#{channel}")).or_default();
+        if *version != replaces {
+            return Err(LedgerError::Stale);
+        }
+        *stored = Some(talk.clone());
+        *version += 1;
+        Ok(())
+    }
+}
+
+/// A ledger that can only be read.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) entries: Vec<Sealed>,
+}
+
+fn read_only<T>() -> Result<T, LedgerError> {
+    Err(LedgerError::Unavailable("it can only be read".to_owned()))
+}
+
+impl Ledger for Book {
+    async fn load(&self, _: &ServiceName, _: &Mention) -> Result<Loaded, LedgerError> {
+        Ok(Loaded {
+            pipeline: self.pipeline.clone(),
+            recalled: domain::decide::Recalled::Nothing,
+        })
+    }
+
+    async fn commit(&self, _: &Commit) -> Result<(), LedgerError> {
+        read_only()
+    }
+
+    async fn watchers(&self, _: &Subject) -> Result<Vec<Watcher>, LedgerError> {
+        read_only()
+    }
+
+    async fn overdue(&self, _: Timestamp, _: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        read_only()
+    }
+
+    async fn entries(
+        &self,
+        _: &ServiceName,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        let from = usize::try_from(from - 1).unwrap();
+        Ok(self
+            .entries
+            .iter()
+            .skip(from)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn newest_entries(&self, _: &ServiceName, _: usize) -> Result<Vec<Sealed>, LedgerError> {
+        read_only()
+    }
+
+    async fn release(
+        &self,
+        _: &ServiceName,
+        _: ReleaseNumber,
+    ) -> Result<Option<Release>, LedgerError> {
+        read_only()
+    }
+}
+
+/// A room, what is told in it, and a clock.
+pub(crate) struct Scene {
+    pub(crate) book: Book,
+    pub(crate) room: Room,
+    pub(crate) shelf: Shelf,
+    pub(crate) clock: MemoryClock,
+    pub(crate) channel: Channel,
+}
+
+pub(crate) fn channel(says: Says) -> Channel {
+    Channel {
+        id: "C1".to_owned(),
+        services: vec!["*".to_owned()],
+        stages: vec!["*".to_owned()],
+        says,
+        mention: Some("<!here>".to_owned()),
+        updates: true,
+    }
+}
+
+impl Scene {
+    pub(crate) fn new(book: Book, says: Says) -> Self {
+        Self {
+            book,
+            room: Room::default(),
+            shelf: Shelf::default(),
+            clock: MemoryClock::new(noon()),
+            channel: channel(says),
+        }
+    }
+
+    /// An announcement arrives.
+    pub(crate) async fn hint(&self, seq: u64) -> Result<Told, ConverseError> {
+        let ports = Ports {
+            ledger: &self.book,
+            chat: &self.room,
+            desk: &self.shelf,
+            clock: &self.clock,
+        };
+        let service = "web".parse().unwrap();
+        converse(&ports, &self.channel, &EntryId { service, seq }).await
+    }
+}
