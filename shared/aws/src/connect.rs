@@ -41,6 +41,8 @@ pub struct Home {
     pub topic: Option<String>,
     /// Where people read on about a release (`LASTGOOD_READ_ON`), for those that tell them.
     pub read_on: Option<String>,
+    /// The secret with Slack's settings (`LASTGOOD_SLACK`), for those that speak to Slack.
+    pub slack: Option<String>,
 }
 
 /// What is wrong with a function's environment.
@@ -78,6 +80,7 @@ impl Home {
             table: need("LASTGOOD_TABLE")?,
             topic: get("LASTGOOD_TOPIC").filter(|topic| !topic.is_empty()),
             read_on: get("LASTGOOD_READ_ON").filter(|address| !address.is_empty()),
+            slack: get("LASTGOOD_SLACK").filter(|arn| !arn.is_empty()),
         })
     }
 }

@@ -15,6 +15,7 @@
 //! alarms     alarms as they are
 //! survey     how things are configured, for those who write or check a service file
 //! sns        announcements
+//! secret     a secret, read once
 //! ```
 //!
 //! Each part is a feature, so that a function compiles what it wires up and nothing else.
@@ -28,7 +29,12 @@ mod codedeploy;
 pub mod connect;
 #[cfg(feature = "platform")]
 mod ecs;
-#[cfg(any(feature = "announcer", feature = "ledger", feature = "platform"))]
+#[cfg(any(
+    feature = "announcer",
+    feature = "ledger",
+    feature = "platform",
+    feature = "secret"
+))]
 mod errors;
 #[cfg(feature = "platform")]
 mod hooks;
@@ -40,6 +46,8 @@ mod mark;
 pub mod places;
 #[cfg(feature = "platform")]
 pub mod platform;
+#[cfg(feature = "secret")]
+pub mod secret;
 #[cfg(feature = "announcer")]
 pub mod sns;
 #[cfg(feature = "platform")]

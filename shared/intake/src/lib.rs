@@ -14,6 +14,7 @@
 //! | `lifecycle-hook` | [`hook`] | [`hook::HookCall`] |
 //! | `command` | [`command`], with the types of [`wire`] | [`command::Called`] |
 //! | `deployer`, `notifier` | [`stream`] | [`stream::StreamRecord`]s |
+//! | `slack` | [`queue`] | [`queue::QueueRecord`]s |
 //! | `reconciler` | [`schedule`] | [`schedule::Tick`] |
 
 pub mod cloudwatch;
@@ -24,6 +25,7 @@ pub mod ecr;
 pub mod ecs;
 mod envelope;
 pub mod hook;
+pub mod queue;
 mod read;
 pub mod refusal;
 pub mod s3;

@@ -293,7 +293,7 @@ pub(super) fn read_text<'a>(item: &'a Item, name: &str) -> Result<&'a str, Ledge
         .ok_or_else(|| LedgerError::Corrupt(format!("an item has no text {name}")))
 }
 
-fn read_number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, LedgerError> {
+pub(super) fn read_number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, LedgerError> {
     item.get(name)
         .and_then(|value| value.as_n().ok())
         .and_then(|number| number.parse().ok())

@@ -1,6 +1,8 @@
 //! The ledger on one DynamoDB table. What each item looks like is in [`items`], what one commit
-//! writes in [`write`](mod@write), what reading brings in [`read`].
+//! writes in [`write`](mod@write), what reading brings in [`read`]; [`desk`] keeps beside it what
+//! channels were told.
 
+mod desk;
 mod items;
 mod read;
 mod trouble;

@@ -9,9 +9,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
+use chat::talk::Talk;
 use domain::config::{ServiceConfig, Source};
 use domain::hint::Subject;
 use domain::{AlarmArn, Commit, Fact, ServiceName, decide};
+use engine::converse::Desk as _;
 use engine::memory::contract::{arrived, config, configure, ledger_keeps_its_contract, noon};
 use engine::{Ledger, LedgerError, Mention};
 
@@ -102,7 +104,24 @@ async fn the_ledger_on_a_table() {
     a_snapshot_that_does_not_fit_is_corrupt(&ledger).await;
     more_watches_than_a_transaction_takes(&ledger).await;
     a_new_prefix_replaces_the_watch(&ledger).await;
+    what_a_channel_was_told_is_kept_by_whoever_is_faster(&ledger).await;
     a_missing_table_is_unavailable(&sdk).await;
+}
+
+async fn what_a_channel_was_told_is_kept_by_whoever_is_faster(ledger: &DynamoLedger) {
+    let web = service("desk");
+    assert_eq!(ledger.talk(&web, "C1").await.unwrap(), None);
+    let mut talk = Talk::after(41);
+    ledger.keep(&web, "C1", &talk, 0).await.unwrap();
+    let again = ledger.keep(&web, "C1", &talk, 0).await;
+    assert!(matches!(again, Err(LedgerError::Stale)), "{again:?}");
+    talk.told = 42;
+    talk.held_until = Some(noon());
+    ledger.keep(&web, "C1", &talk, 1).await.unwrap();
+    let late = ledger.keep(&web, "C1", &Talk::after(1), 1).await;
+    assert!(matches!(late, Err(LedgerError::Stale)), "{late:?}");
+    assert_eq!(ledger.talk(&web, "C1").await.unwrap(), Some((talk, 2)));
+    assert_eq!(ledger.talk(&web, "C2").await.unwrap(), None);
 }
 
 async fn services_are_listed_and_read_together(ledger: &DynamoLedger) {

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use intake::command::Called;
+use intake::queue::QueueRecord;
 use intake::stream::{Held, StreamRecord};
 use intake::wire::Errand;
 use intake::{Decoded, Refusal};
 
 /// Every function that receives events.
-pub(crate) const FUNCTIONS: [&str; 9] = [
+pub(crate) const FUNCTIONS: [&str; 10] = [
     "alarm-changed",
     "artefact-uploaded",
     "command",
@@ -19,6 +20,7 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
     "lifecycle-hook",
     "notifier",
     "reconciler",
+    "slack",
 ];
 
 /// What a sample came to, for people and for comparison.
@@ -42,6 +44,7 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
         "lifecycle-hook" => taken(intake::hook::decode(bytes)),
         "command" => taken(intake::command::decode(bytes).map(Asked::of)),
         "deployer" | "notifier" => batch(intake::stream::decode(bytes)),
+        "slack" => queue(intake::queue::decode(bytes)),
         "reconciler" => taken(intake::schedule::decode(bytes)),
         other => panic!("no function is called {other}"),
     }
@@ -90,6 +93,16 @@ fn input(decoded: Result<Decoded, Refusal>) -> Outcome {
 fn taken<T: std::fmt::Debug>(decoded: Result<T, Refusal>) -> Outcome {
     match decoded {
         Ok(call) => Outcome::Taken(format!("{call:#?}")),
+        Err(refusal) => Outcome::Refused(refusal.to_string()),
+    }
+}
+
+fn queue(decoded: Result<Vec<QueueRecord>, Refusal>) -> Outcome {
+    match decoded {
+        Ok(records) if records.iter().all(|record| record.announced.is_ok()) => {
+            Outcome::Taken(format!("{records:#?}"))
+        }
+        Ok(records) => Outcome::Refused(format!("{records:#?}")),
         Err(refusal) => Outcome::Refused(refusal.to_string()),
     }
 }

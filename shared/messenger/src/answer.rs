@@ -1,0 +1,174 @@
+//! What Slack's answers come to: done, later, gone or never.
+
+use std::time::Duration;
+
+use chat::card::MessageId;
+use engine::converse::ChatError;
+use serde::Deserialize;
+
+/// How long a channel is left alone when Slack does not say.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How long it is left alone while somebody has to set something right.
+const PAUSE_MISCONFIGURED: Duration = Duration::from_secs(300);
+/// The longest pause that is believed.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// Slack's words for "not now" (docs.slack.dev, `chat.postMessage`, "Errors").
+const LATER: [&str; 6] = [
+    "fatal_error",
+    "internal_error",
+    "rate_limited",
+    "ratelimited",
+    "request_timeout",
+    "service_unavailable",
+];
+
+/// Slack's words for what an administrator has to set right: nothing is lost until then.
+const MISCONFIGURED: [&str; 14] = [
+    "access_denied",
+    "account_inactive",
+    "channel_not_found",
+    "ekm_access_denied",
+    "enterprise_is_restricted",
+    "invalid_auth",
+    "is_archived",
+    "missing_scope",
+    "no_permission",
+    "not_allowed_token_type",
+    "not_authed",
+    "not_in_channel",
+    "token_expired",
+    "token_revoked",
+];
+
+/// Slack's words for a message that cannot be updated any more.
+const GONE: [&str; 4] = [
+    "cant_update_message",
+    "edit_window_closed",
+    "message_not_found",
+    "thread_not_found",
+];
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    ts: String,
+}
+
+/// Reads the answer of a method of the Web API.
+pub(crate) fn of_method(
+    status: u16,
+    retry_after: Option<&str>,
+    body: &[u8],
+) -> Result<MessageId, ChatError> {
+    busy(status, retry_after)?;
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| ChatError::Later {
+        after: None,
+        why: format!("HTTP {status} without an answer"),
+    })?;
+    if answer.ok {
+        return Ok(MessageId(answer.ts));
+    }
+    let error = answer.error;
+    let after = if MISCONFIGURED.contains(&error.as_str()) {
+        Some(PAUSE_MISCONFIGURED)
+    } else if LATER.contains(&error.as_str()) {
+        Some(pause(retry_after))
+    } else if GONE.contains(&error.as_str()) {
+        return Err(ChatError::Gone);
+    } else {
+        return Err(ChatError::Refused(error));
+    };
+    Err(ChatError::Later { after, why: error })
+}
+
+/// Reads the answer of an incoming webhook: `ok`, or a word and a status
+/// (docs.slack.dev, "Sending messages using incoming webhooks").
+pub(crate) fn of_webhook(
+    status: u16,
+    retry_after: Option<&str>,
+    body: &[u8],
+) -> Result<MessageId, ChatError> {
+    busy(status, retry_after)?;
+    let why = String::from_utf8_lossy(body).chars().take(100).collect();
+    match status {
+        200 => Ok(MessageId(String::new())),
+        400 => Err(ChatError::Refused(why)),
+        _ => Err(ChatError::Later {
+            after: Some(PAUSE_MISCONFIGURED),
+            why,
+        }),
+    }
+}
+
+fn busy(status: u16, retry_after: Option<&str>) -> Result<(), ChatError> {
+    match status {
+        429 => Err(ChatError::Later {
+            after: Some(pause(retry_after)),
+            why: "rate limited".to_owned(),
+        }),
+        500.. => Err(ChatError::Later {
+            after: None,
+            why: format!("HTTP {status}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn pause(retry_after: Option<&str>) -> Duration {
+    let seconds = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+    seconds.map_or(PAUSE, |seconds| Duration::from_secs(seconds).min(PAUSE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(error: &str) -> String {
+        format!(r#"{{"ok":false,"error":"{error}"}}"#)
+    }
+
+    #[test]
+    fn slack_says_how_long_to_wait() {
+        let later = of_method(429, Some("7"), b"").unwrap_err();
+        assert!(
+            matches!(later, ChatError::Later { after: Some(after), .. } if after.as_secs() == 7)
+        );
+        let later = of_method(429, Some("999999999"), b"").unwrap_err();
+        assert!(matches!(later, ChatError::Later { after: Some(after), .. } if after == PAUSE_MAX));
+    }
+
+    #[test]
+    fn what_can_be_set_right_is_not_lost_and_what_cannot_holds_up_nobody() {
+        for error in MISCONFIGURED.into_iter().chain(LATER) {
+            let answer = of_method(200, None, said(error).as_bytes());
+            assert!(matches!(answer, Err(ChatError::Later { .. })), "{error}");
+        }
+        for error in GONE {
+            let answer = of_method(200, None, said(error).as_bytes());
+            assert!(matches!(answer, Err(ChatError::Gone)), "{error}");
+        }
+        for error in ["invalid_blocks", "msg_too_long", "of_next_year"] {
+            let answer = of_method(200, None, said(error).as_bytes());
+            assert!(matches!(answer, Err(ChatError::Refused(_))), "{error}");
+        }
+        for status in [500, 502, 503] {
+            let answer = of_method(status, None, b"<html>");
+            assert!(matches!(answer, Err(ChatError::Later { .. })), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_answers_in_its_own_way() {
+        assert!(of_webhook(200, None, b"ok").is_ok());
+        let refused = of_webhook(400, None, b"invalid_payload").unwrap_err();
+        assert_eq!(refused.to_string(), "refused: invalid_payload");
+        for status in [403, 404, 410, 429, 503] {
+            let answer = of_webhook(status, None, b"");
+            assert!(matches!(answer, Err(ChatError::Later { .. })), "{status}");
+        }
+    }
+}
