@@ -149,18 +149,16 @@ fn newer_than(draft: &Draft, name: &StageName, release: ReleaseNumber) -> Option
         .filter(|offer| forward(offer.purpose))
         .map(|o| o.release);
     let active = stage.active.iter().map(|active| active.offer.release);
-    stage
-        .newest
-        .into_iter()
-        .chain(waiting)
-        .chain(active)
-        .find(|other| {
-            *other > release
-                || pipeline
-                    .releases
-                    .get(other)
-                    .is_some_and(|other| build.is_older_than(&other.build))
-        })
+    // What runs may be older than the newest that was begun (a release taken over has no build), or
+    // the other way round (after a rollback).
+    let has = stage.newest.into_iter().chain(stage.runs);
+    has.chain(waiting).chain(active).find(|other| {
+        *other > release
+            || pipeline
+                .releases
+                .get(other)
+                .is_some_and(|other| build.is_older_than(&other.build))
+    })
 }
 
 /// Puts an offer into a stage's queue; with `queue: newest` it takes the place of older ones.

@@ -214,9 +214,6 @@ fn promote(
     if let Some(offer) = stage.waiting.iter().find(|offer| offer.release == release) {
         return override_rules(draft, name, &offer.clone(), despite);
     }
-    if let (false, Some(release)) = (known, recall) {
-        draft.write(What::Recalled { release }, Reason::PersonAsked);
-    }
     arrive::put(
         draft,
         name,
@@ -225,6 +222,10 @@ fn promote(
         despite.clone(),
         Reason::PersonAsked,
     );
+    // After the offer: a release that no stage refers to is forgotten again at once.
+    if let (false, Some(release)) = (known, recall) {
+        draft.write(What::Recalled { release }, Reason::PersonAsked);
+    }
     Reason::PersonAsked
 }
 

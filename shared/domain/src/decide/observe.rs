@@ -194,15 +194,10 @@ fn in_progress(
 ) -> Reason {
     match sight.progress {
         Progress::NotFound | Progress::Underway { .. } => {
-            if !is_late(draft, sight.name, started_at) || active.condemned.is_some() {
+            if !is_late(draft, sight.name, started_at) {
                 return Reason::NothingNew;
             }
-            if active.offer.purpose == Purpose::Rollback {
-                let problem = "it took longer than the stage allows".to_owned();
-                undo::rollback_failed(draft, sight.name, problem);
-            } else {
-                undo::roll_back(draft, sight.name, Cause::Timeout, None);
-            }
+            too_late(draft, sight.name, active);
             Reason::DeploymentTimedOut
         }
         Progress::Succeeded { .. } => finished(draft, sight, active, started_at),
@@ -219,6 +214,25 @@ fn in_progress(
             adopted_end(draft, sight);
             Reason::PlatformRollsBack
         }
+    }
+}
+
+/// It takes longer than the stage allows. A bad one that nothing can undo may never end by itself
+/// (ECS without circuit breaker goes on trying): it must not keep the fix out of the stage.
+fn too_late(draft: &mut Draft, name: &StageName, active: &Active) {
+    if active.offer.purpose == Purpose::Rollback {
+        let problem = "it took longer than the stage allows".to_owned();
+        undo::rollback_failed(draft, name, problem);
+        return;
+    }
+    if active.condemned.is_none() {
+        undo::roll_back(draft, name, Cause::Timeout, None);
+    }
+    let condemned = draft
+        .active(name)
+        .and_then(|active| active.condemned.clone());
+    if let Some(problem) = condemned {
+        undo::fail(draft, name, problem, Reason::DeploymentTimedOut, None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rules about what counts as success, and about lost answers.
 
 use super::story::{Story, release, stage};
+use crate::alarm::AlarmState;
 use crate::entry::{Call, What};
 use crate::fact::{Answer, Fact, Observed, Progress, Running};
 use crate::name::EntryId;
@@ -160,4 +161,42 @@ fn a_bake_needs_a_last_look() {
     assert!(story.wrote().is_empty(), "the clock alone ends no bake");
     story.finishes("dev");
     assert_eq!(story.state("dev").last_good(), Some(release(2)));
+}
+
+/// A first release that never gets well, on a platform that never gives up.
+fn never_well() -> Story {
+    let mut story = Story::new();
+    story.upload(1);
+    story.begins("dev");
+    story
+}
+
+fn still_underway(story: &mut Story) -> Reason {
+    let (platform_id, started_at) = ("d-1".to_owned(), story.now);
+    let progress = Progress::Underway {
+        platform_id,
+        started_at,
+    };
+    story.observe("dev", progress, Running::Unknown)
+}
+
+#[test]
+fn what_takes_too_long_and_cannot_be_undone_leaves_the_stage_to_the_fix() {
+    let mut story = never_well();
+    story.jump(61);
+    assert_eq!(still_underway(&mut story), Reason::DeploymentTimedOut);
+    assert_eq!(story.wrote(), ["person_called", "failed"]);
+    assert_eq!(story.state("dev").runs, None, "nobody knows what runs");
+    story.upload(2);
+    assert_eq!(story.wrote(), ["released", "offered", "start_asked"]);
+}
+
+#[test]
+fn what_an_alarm_condemned_leaves_the_stage_when_its_time_is_over() {
+    let mut story = never_well();
+    story.alarm("dev", AlarmState::Alarm);
+    assert_eq!(still_underway(&mut story), Reason::NothingNew);
+    story.jump(61);
+    assert_eq!(still_underway(&mut story), Reason::DeploymentTimedOut);
+    assert_eq!(story.wrote(), ["failed"]);
 }

@@ -337,5 +337,37 @@ fn a_release_the_snapshot_forgot_is_recalled() {
         story.promote("dev", 2, Despite::default()),
         Reason::PersonAsked
     );
-    assert_eq!(story.wrote()[..2], ["recalled", "offered"]);
+    assert_eq!(story.wrote()[..2], ["offered", "recalled"]);
+}
+
+#[test]
+fn a_release_that_was_forgotten_is_deployed_when_a_person_promotes_it() {
+    let mut story = Story::new();
+    for number in 1..=25 {
+        story.upload(number);
+    }
+    let old = release(2);
+    assert!(
+        !story.pipeline.releases.contains_key(&old),
+        "it is forgotten"
+    );
+    story.promote("dev", 2, Despite::default());
+    assert_eq!(story.wrote(), ["offered", "recalled", "waits"]);
+    assert!(story.pipeline.releases.contains_key(&old));
+    story.becomes_good("dev");
+    story.becomes_good("dev");
+    assert_eq!(story.active("dev").unwrap().offer.release, old);
+}
+
+#[test]
+fn what_runs_holds_back_an_older_build_even_when_something_else_was_begun_last() {
+    let mut story = Story::new();
+    story.upload(1);
+    story.becomes_good("dev");
+    story.upload_built(2, Story::build(10));
+    story.becomes_good("dev");
+    let dev = story.pipeline.stages.get_mut(&stage("dev")).unwrap();
+    dev.newest = Some(release(1));
+    story.upload_built(3, Story::build(9));
+    assert_eq!(story.wrote(), ["released", "held_back"]);
 }
