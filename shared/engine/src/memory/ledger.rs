@@ -1,21 +1,33 @@
 //! The ledger in memory: conditional transactions, strongly consistent reads, and every write
-//! stored as the bytes DynamoDB would hold, so that nothing survives that does not serialise.
+//! put through the bytes DynamoDB would hold, so that nothing survives that does not serialise.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::chain::{Hash, Sealed};
 use domain::commit::{ClaimKind, Watcher};
 use domain::decide::Recalled;
 use domain::hint::Subject;
+use domain::pipeline::SNAPSHOT_FORMAT;
 use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
 
 use crate::ports::{Ledger, LedgerError, Loaded, Mention};
 
 /// A ledger in memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MemoryLedger {
     inner: RefCell<Inner>,
+    /// The newest format of snapshots that its caller understands.
+    understands: Cell<u32>,
+}
+
+impl Default for MemoryLedger {
+    fn default() -> Self {
+        Self {
+            inner: RefCell::default(),
+            understands: Cell::new(SNAPSHOT_FORMAT),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -27,7 +39,8 @@ struct Inner {
 
 #[derive(Debug, Clone, Default)]
 struct Service {
-    snapshot: Option<String>,
+    /// Read back from what was written: what does not survive that is lost here too.
+    snapshot: Option<Pipeline>,
     version: u64,
     head: Option<Hash>,
     due_at: Option<Timestamp>,
@@ -41,6 +54,11 @@ impl MemoryLedger {
     #[must_use]
     pub fn stream(&self) -> Vec<(ServiceName, Vec<Sealed>)> {
         self.inner.borrow().stream.clone()
+    }
+
+    /// From now on its caller is of a version that understands snapshots up to this format.
+    pub fn understand(&self, format: u32) {
+        self.understands.set(format);
     }
 }
 
@@ -70,9 +88,17 @@ impl Ledger for MemoryLedger {
             });
         };
         let pipeline = match &state.snapshot {
-            Some(snapshot) => serde_json::from_str(snapshot).map_err(corrupt)?,
+            Some(snapshot) => snapshot.clone(),
             None => Pipeline::new(service.clone()),
         };
+        // Written by a newer version: left alone, as writing it back would drop what is new.
+        let known = self.understands.get();
+        if pipeline.format > known {
+            return Err(LedgerError::Newer {
+                found: pipeline.format,
+                known,
+            });
+        }
         let recalled = match mention {
             Mention::Nothing => Recalled::Nothing,
             Mention::Artefact(id) => state
@@ -103,7 +129,8 @@ impl Ledger for MemoryLedger {
         if state.version != commit.expected || taken(state) {
             return Err(LedgerError::Stale);
         }
-        state.snapshot = Some(serde_json::to_string(&commit.after).map_err(corrupt)?);
+        let written = serde_json::to_string(&commit.after).map_err(corrupt)?;
+        state.snapshot = Some(serde_json::from_str(&written).map_err(corrupt)?);
         state.version = commit.after.seq;
         state.head = Some(commit.after.head.clone());
         state.due_at = commit.due_at;
