@@ -1,25 +1,37 @@
 //! The adversary: runs the shipped core on virtual time under faults, and judges what it did. Here
 //! is the command line; each way of looking for trouble has a module of its own.
 
+mod adversary;
 mod audit;
+mod bug;
+mod bus;
 mod cloud;
+mod doing;
 mod explore;
+mod functions;
+mod ledger;
+mod point;
 mod ports;
+mod render;
 mod run;
 mod scenario;
 mod settled;
 mod shared;
+mod shrink;
+mod story;
+mod stream;
 mod swarm;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod world;
 
-use std::io::Write as _;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum as _};
 
-use crate::shared::Bug;
+use crate::bug::Bug;
 
 /// Looks for a schedule of events that breaks a release: without a command, by many seeds.
 #[derive(Debug, Parser)]
@@ -34,7 +46,7 @@ struct Args {
 /// What else can be done than running seeds.
 #[derive(Debug, Subcommand)]
 enum Other {
-    /// Name the bugs that `--plant` plants.
+    /// Plant each bug that `--plant` knows, and say how many seeds find it.
     Bugs,
     /// Go through everything that can happen to a small world, without chance.
     Explore(explore::Options),
@@ -46,20 +58,38 @@ fn main() -> anyhow::Result<ExitCode> {
     let well = match args.other {
         None => swarm::run_all(&args.swarm, &mut out)?,
         Some(Other::Explore(options)) => explore::run(&options, &mut out)?,
-        Some(Other::Bugs) => {
-            for bug in Bug::value_variants() {
-                if let Some(value) = bug.to_possible_value() {
-                    let help = value.get_help().map(ToString::to_string);
-                    let (name, help) = (value.get_name(), help.unwrap_or_default());
-                    writeln!(out, "{name:<24}{help}")?;
-                }
-            }
-            true
-        }
+        Some(Other::Bugs) => bugs(&mut out)?,
     };
     Ok(if well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn bugs(out: &mut impl Write) -> anyhow::Result<bool> {
+    let mut well = true;
+    for bug in Bug::value_variants() {
+        let value = bug.to_possible_value();
+        let help = value.and_then(|value| value.get_help().map(ToString::to_string));
+        let (name, help) = (point::kebab(bug), help.unwrap_or_default());
+        match bug::find(*bug)? {
+            Some((seed, shows)) => {
+                let seeds = seed + 1;
+                writeln!(
+                    out,
+                    "{name}: {help}\n    found by seed {seed}, the {seeds}th: {shows}"
+                )?;
+            }
+            None => {
+                well = false;
+                writeln!(
+                    out,
+                    "{name}: {help}\n    NOT FOUND in {} seeds",
+                    bug::ENOUGH
+                )?;
+            }
+        }
+    }
+    Ok(well)
 }

@@ -1,76 +1,248 @@
 //! The engine's traits over the world. Every call pauses before and after its effect: there the
-//! handler may be switched, crash, or get an error, although what it asked for was done.
+//! handler may be switched, die, or get an error although what it asked for was done.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use domain::alarm::AlarmSeen;
 use domain::announce::Announcement;
-use domain::artefact::BuildFacts;
 use domain::chain::Sealed;
 use domain::commit::Watcher;
 use domain::config::{Place, StageConfig, Target};
-use domain::entry::{Order, StopOrder};
+use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
-use domain::hint::{Input, Subject};
+use domain::hint::Subject;
 use domain::{
     AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, SignedDuration,
     Timestamp, due,
 };
 use engine::{
-    AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
+    AnnounceError, Announcer, Clock, EngineError, Ledger, LedgerError, Loaded, Mention, Platform,
+    PlatformError,
 };
 
-use crate::shared::{Bug, Shared};
+use crate::adversary::Adversary;
+use crate::bug::Bug;
+use crate::cloud::{Begin, Begun, Kind, Nature, subject_of};
+use crate::point::{Call, Function, Moment, Point};
+use crate::shared::Shared;
 
 /// All ports of one handler, with a clock of its own that goes wrong.
 #[derive(Clone)]
 pub(crate) struct Ports {
     pub(crate) shared: Rc<Shared>,
+    pub(crate) function: Function,
     skew: SignedDuration,
+    /// The newest format of snapshots that this handler understands.
+    pub(crate) understands: u32,
 }
 
 impl Ports {
     /// Clocks of two handlers differ by five minutes at most.
-    pub(crate) fn new(shared: &Rc<Shared>) -> Self {
-        let most = SignedDuration::from_secs(150);
+    pub(crate) fn new(shared: &Rc<Shared>, function: Function) -> Self {
+        let most = match shared.bug {
+            Some(Bug::TrustClocks) => SignedDuration::from_hours(3),
+            _ if shared.odds.about(Adversary::Skew) => SignedDuration::from_secs(150),
+            _ => SignedDuration::ZERO,
+        };
         let skew = shared.between(-most, most);
         Self {
             shared: Rc::clone(shared),
+            function,
             skew,
+            understands: crate::ledger::understood(shared),
         }
     }
 
-    async fn ledger<T>(
+    fn at(&self, call: Call, moment: Moment) -> Point {
+        let function = self.function;
+        let point = Point {
+            function,
+            call,
+            moment,
+        };
+        self.shared.tally.borrow_mut().points.insert(point);
+        point
+    }
+
+    /// Before the effect; whether the call is refused.
+    pub(crate) async fn before(&self, call: Call) -> bool {
+        self.shared.pause(self.at(call, Moment::Before)).await;
+        self.shared.strikes(Adversary::Refuse)
+    }
+
+    /// After the effect; whether the answer is lost.
+    pub(crate) async fn after(&self, call: Call) -> bool {
+        self.shared.pause(self.at(call, Moment::After)).await;
+        self.shared.strikes(Adversary::LoseAnswer)
+    }
+
+    async fn platform<T>(
         &self,
-        effect: impl Future<Output = Result<T, LedgerError>>,
-    ) -> Result<T, LedgerError> {
-        let lost = || Err(LedgerError::Unavailable("timed out".into()));
-        self.shared.pause().await;
-        if self.shared.fault("ledger: before the effect", 15) {
-            return lost();
-        }
-        let done = effect.await?;
-        self.shared.pause().await;
-        if self.shared.fault("ledger: answer lost", 15) {
-            return lost();
-        }
-        Ok(done)
-    }
-
-    async fn platform<T>(&self, effect: impl FnOnce(&Shared) -> T) -> Result<T, PlatformError> {
-        let lost = || Err(PlatformError::Transient("throttled".into()));
-        self.shared.pause().await;
-        if self.shared.fault("platform: throttled", 20) {
-            return lost();
+        call: Call,
+        effect: impl FnOnce(&Shared) -> T,
+    ) -> Result<T, PlatformError> {
+        let transient = |words: &str| Err(PlatformError::Transient(words.to_owned()));
+        if self.before(call).await {
+            return transient("throttled");
         }
         let done = effect(&self.shared);
-        self.shared.pause().await;
-        if self.shared.fault("platform: answer lost", 15) {
-            return lost();
+        if self.after(call).await {
+            return transient("timed out");
         }
         Ok(done)
     }
+
+    /// A call that changes something: given up, it may go through all the same.
+    async fn act<T>(
+        &self,
+        call: Call,
+        effect: impl FnOnce(&Shared, Late) -> T + 'static,
+    ) -> Result<T, PlatformError> {
+        let transient = |words: &str| Err(PlatformError::Transient(words.to_owned()));
+        if self.before(call).await {
+            return transient("throttled");
+        }
+        if self.shared.strikes(Adversary::LateEffect) {
+            let late = Box::new(move |shared: &Shared| drop(effect(shared, Late::Yes)));
+            self.shared.late.borrow_mut().push(late);
+            return transient("timed out");
+        }
+        let done = effect(&self.shared, Late::No);
+        if self.after(call).await {
+            return transient("timed out");
+        }
+        Ok(done)
+    }
+
+    /// An error that reached the border.
+    pub(crate) fn failed(&self, error: &EngineError) {
+        match error {
+            EngineError::Ledger(LedgerError::Corrupt(problem)) => {
+                self.shared.violated(format!("7: corrupt: {problem}"));
+            }
+            EngineError::Ledger(LedgerError::Newer { .. }) => {
+                self.shared.path("a handler was too old for a snapshot");
+            }
+            EngineError::Ledger(LedgerError::Stale | LedgerError::Unavailable(_))
+            | EngineError::Platform(PlatformError::Transient(_) | PlatformError::Terminal(_)) => {}
+        }
+    }
+
+    /// Which group a CodeDeploy deployment is of.
+    pub(crate) async fn hooked_group(&self, id: &str) -> Result<Subject, PlatformError> {
+        let found = self
+            .platform(Call::FindOwn, |shared| {
+                let cloud = shared.cloud.borrow();
+                let mut sites = cloud.sites.values();
+                let site = sites.find(|site| site.by_id(id).is_some());
+                site.map(|site| site.subject.clone())
+            })
+            .await?;
+        found.ok_or_else(|| PlatformError::Terminal(format!("there is no deployment {id}")))
+    }
+
+    /// PutLifecycleEventHookExecutionStatus.
+    pub(crate) async fn answer_hook(&self, id: &str, goes_on: bool) -> Result<(), PlatformError> {
+        let id = id.to_owned();
+        self.act(Call::AnswerHook, move |shared, _| {
+            shared.hook_answered(&id, goes_on);
+        })
+        .await
+    }
+
+    async fn find_own(
+        &self,
+        subject: &Subject,
+        attempt: &EntryId,
+    ) -> Result<Option<Answer>, PlatformError> {
+        self.platform(Call::FindOwn, |shared| {
+            let cloud = shared.cloud.borrow();
+            let own = cloud.sites.get(subject)?.own(attempt)?;
+            Some(Answer::Begun {
+                platform_id: own.id.clone(),
+                started_at: own.begun_at,
+            })
+        })
+        .await
+    }
+
+    async fn begin(&self, order: &Order) -> Result<Answer, PlatformError> {
+        let order = order.clone();
+        self.act(Call::Begin, move |shared, late| begin(shared, &order, late))
+            .await
+    }
+}
+
+/// Whether a call goes through after its caller gave it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    No,
+    Yes,
+}
+
+fn begin(shared: &Shared, order: &Order, late: Late) -> Answer {
+    let subject = subject_of(&order.place, &order.target);
+    let mut content = order.artefact.content();
+    if shared.bug == Some(Bug::DeployNewest)
+        && let Some(other) = shared.audit.borrow().newest_content(&order.attempt.service)
+    {
+        content = other;
+    }
+    let objections = shared
+        .audit
+        .borrow()
+        .acts(order, &content, shared.now.get());
+    objections.into_iter().for_each(|one| shared.violated(one));
+    let begin = Begin {
+        nature: Nature::Ours(order.attempt.clone()),
+        content,
+        deaf: order.alarms == AlarmsAtStart::PassOver,
+    };
+    let begun = shared.on(&subject, |site, moved| {
+        // The same task definition for a service that has it changes nothing (ECS, UpdateService),
+        // and an attempt's definition is found by its mark.
+        let own = site.own(&order.attempt);
+        let same = own.filter(|_| late == Late::Yes || shared.bug != Some(Bug::DeployTwice));
+        match same {
+            Some(own) if site.habits.kind == Kind::Ecs => Begun::Yes(own.id.clone(), own.begun_at),
+            Some(_) | None => site.begin(begin, moved),
+        }
+    });
+    let twice = shared
+        .cloud
+        .borrow()
+        .sites
+        .get(&subject)
+        .is_some_and(|site| {
+            let mine = Nature::Ours(order.attempt.clone());
+            site.deployments
+                .iter()
+                .filter(|one| one.nature == mine)
+                .count()
+                > 1
+        });
+    // A call that comes late may come after its attempt has ended: AWS has no token against that.
+    if twice && late == Late::No {
+        shared.violated(format!("{}: 2: an attempt is begun twice", order.attempt));
+    }
+    let answer = match begun {
+        Some(Begun::Yes(platform_id, started_at)) => Answer::Begun {
+            platform_id,
+            started_at,
+        },
+        Some(Begun::Occupied(by)) => Answer::Occupied { by },
+        None => Answer::Refused("there is no such target".to_owned()),
+    };
+    shared.say(|| {
+        let (stage, release) = (&order.stage, order.release);
+        let said = crate::story::answer(&answer);
+        format!(
+            "    platform: begin release {release} on {stage} ({}): {said}",
+            order.attempt
+        )
+    });
+    answer
 }
 
 impl Clock for Ports {
@@ -79,49 +251,170 @@ impl Clock for Ports {
     }
 
     async fn breathe(&self, at_most: Duration) {
+        self.shared.path("a turn lost the race and decided again");
         let most = SignedDuration::try_from(at_most).unwrap_or(SignedDuration::ZERO);
         let nap = self.shared.between(SignedDuration::ZERO, most);
         self.shared.sleep(nap).await;
     }
 }
 
-impl Ledger for Ports {
-    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
-        self.ledger(self.shared.ledger.load(service, mention)).await
+impl Platform for Ports {
+    async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError> {
+        let found = self
+            .platform(Call::Examine, |shared| {
+                shared.cloud.borrow().registry.examine(hint)
+            })
+            .await?;
+        Ok(found.map(|found| match self.shared.bug {
+            Some(Bug::BelieveArtefacts) => ArtefactFound {
+                proof: Proof::Deployable,
+                ..found
+            },
+            _ => found,
+        }))
     }
 
-    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
-        self.ledger(async {
-            if self.shared.fault("ledger: transaction conflict", 15) {
-                return Err(LedgerError::Stale);
+    async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {
+        let obstacle = self
+            .platform(Call::Obstacle, |shared| {
+                shared.cloud.borrow().registry.obstacle(artefact)
+            })
+            .await?;
+        if obstacle.is_some() {
+            self.shared
+                .path("an artefact could no longer be deployed when its turn came");
+        }
+        Ok(obstacle)
+    }
+
+    async fn deploy(&self, order: &Order) -> Result<Answer, PlatformError> {
+        let subject = subject_of(&order.place, &order.target);
+        let found = self.find_own(&subject, &order.attempt).await?;
+        if let Some(found) = found.filter(|_| self.shared.bug != Some(Bug::DeployTwice)) {
+            self.shared
+                .path("an attempt was found by its mark instead of begun twice");
+            return Ok(found);
+        }
+        let answer = self.begin(order).await?;
+        if let Answer::Occupied { .. } = answer {
+            // Another try of ours may have been faster.
+            if let Some(found) = self.find_own(&subject, &order.attempt).await? {
+                return Ok(found);
             }
-            let mut commit = commit.clone();
-            if self.shared.bug == Some(Bug::SkipVersionCheck) {
-                commit.expected = self.shared.audit.borrow().version(&commit.service);
-            }
-            self.shared.ledger.commit(&commit).await?;
-            let mut audit = self.shared.audit.borrow_mut();
-            let now = self.shared.now.get();
-            audit.check_truth(&commit, &self.shared.cloud.borrow().alarms, now);
-            let new = audit.committed(&commit);
-            drop(audit);
-            if new {
-                self.publish(&commit);
-            }
-            Ok(())
+            self.shared.path("a target was occupied by somebody else");
+        }
+        Ok(answer)
+    }
+
+    async fn stop(&self, order: &StopOrder) -> Result<Answer, PlatformError> {
+        let subject = subject_of(&order.place, &order.target);
+        let own = self.find_own(&subject, &order.attempt).await?;
+        let Some(Answer::Begun { platform_id, .. }) = own else {
+            return Ok(Answer::NeverBegun);
+        };
+        let attempt = order.attempt.clone();
+        self.act(Call::Stop, move |shared, _| {
+            let why = format!("{attempt} was stopped");
+            shared.on(&subject, |site, moved| site.stop(&platform_id, &why, moved));
+            shared.say(|| format!("    platform: stop {attempt}"));
+        })
+        .await?;
+        Ok(Answer::Stopping)
+    }
+
+    async fn observe(
+        &self,
+        place: &Place,
+        target: &Target,
+        attempt: &EntryId,
+        artefact: &Artefact,
+    ) -> Result<(Progress, Running), PlatformError> {
+        let subject = subject_of(place, target);
+        let (progress, running) = self
+            .platform(Call::Observe, |shared| {
+                let cloud = shared.cloud.borrow();
+                cloud.observe(&subject, attempt, shared.now.get())
+            })
+            .await?;
+        Ok(match self.shared.bug {
+            Some(bug) => bug.see(progress, running, artefact, self.shared.now.get()),
+            None => (progress, running),
+        })
+    }
+
+    async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
+        let found = self
+            .platform(Call::FindRunning, |shared| {
+                shared.cloud.borrow().find_running(stage)
+            })
+            .await?;
+        if found.is_some() {
+            self.shared
+                .path("a stage was taken over with its last good");
+        }
+        Ok(found)
+    }
+
+    async fn alarms(
+        &self,
+        _place: &Place,
+        alarms: &[AlarmArn],
+    ) -> Result<Vec<AlarmSeen>, PlatformError> {
+        let bug = self.shared.bug;
+        self.platform(Call::Alarms, |shared| {
+            let cloud = shared.cloud.borrow();
+            let known = alarms
+                .iter()
+                .filter_map(|arn| cloud.alarms.get(arn).cloned());
+            // Asked, an alarm says itself when it changed.
+            known
+                .filter_map(|seen| match bug {
+                    Some(bug) => bug.hears(&seen, seen.changed_at),
+                    None => Some(seen),
+                })
+                .collect()
         })
         .await
     }
+}
+
+impl Announcer for Ports {
+    async fn announce(&self, announcement: &Announcement) -> Result<(), AnnounceError> {
+        let refused = self.before(Call::Publish).await;
+        if refused && self.shared.bug == Some(Bug::LoseAnnouncement) {
+            return Ok(());
+        }
+        if refused {
+            return Err(AnnounceError("throttled".into()));
+        }
+        self.shared.hears(announcement);
+        if self.after(Call::Publish).await {
+            return Err(AnnounceError("timed out".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Ledger for Ports {
+    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
+        self.load_snapshot(service, mention).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
+        self.store(commit).await
+    }
 
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
-        self.ledger(self.shared.ledger.watchers(subject)).await
+        let asked = self.shared.ledger.watchers(subject);
+        self.reads(Call::Watchers, asked).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
         if self.shared.bug == Some(Bug::ForgetDue) {
             return Ok(Vec::new());
         }
-        self.ledger(self.shared.ledger.overdue(now, limit)).await
+        let asked = self.shared.ledger.overdue(now, limit);
+        self.reads(Call::Overdue, asked).await
     }
 
     async fn entries(
@@ -130,8 +423,7 @@ impl Ledger for Ports {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Sealed>, LedgerError> {
-        self.ledger(self.shared.ledger.entries(service, from, limit))
-            .await
+        self.shared.ledger.entries(service, from, limit).await
     }
 
     async fn newest_entries(
@@ -139,8 +431,7 @@ impl Ledger for Ports {
         service: &ServiceName,
         limit: usize,
     ) -> Result<Vec<Sealed>, LedgerError> {
-        self.ledger(self.shared.ledger.newest_entries(service, limit))
-            .await
+        self.shared.ledger.newest_entries(service, limit).await
     }
 
     async fn release(
@@ -148,167 +439,6 @@ impl Ledger for Ports {
         service: &ServiceName,
         number: ReleaseNumber,
     ) -> Result<Option<Release>, LedgerError> {
-        self.ledger(self.shared.ledger.release(service, number))
-            .await
-    }
-}
-
-impl Ports {
-    fn publish(&self, commit: &Commit) {
-        let entries: Vec<_> = commit.entries.iter().map(|one| one.entry.clone()).collect();
-        for entry in &entries {
-            let (service, seq) = (&commit.service, entry.seq);
-            let line = format!("{service}/{seq} {:?} because {:?}", entry.what, entry.why);
-            self.shared.say(line.get(..400).unwrap_or(&line));
-        }
-        let mut outbox = self.shared.outbox.borrow_mut();
-        let stream = outbox.entry(commit.service.clone()).or_default();
-        stream.push(Rc::new(entries));
-    }
-
-    fn wake(&self, at: Option<Timestamp>) {
-        self.shared.wakes.borrow_mut().extend(at);
-    }
-
-    fn hint(&self, target: &Target) {
-        let cloud = self.shared.cloud.borrow();
-        if let Some(site) = cloud.sites.get(target) {
-            let input = Input::Hint(site.hint.clone());
-            self.shared.sent.borrow_mut().push(input);
-        }
-    }
-}
-
-impl Platform for Ports {
-    async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError> {
-        self.platform(|shared| {
-            let Hint::Object {
-                bucket,
-                key,
-                version: Some(version),
-                bytes,
-            } = hint
-            else {
-                return None;
-            };
-            let build: Option<BuildFacts> = shared.cloud.borrow().builds.get(version).cloned();
-            Some(ArtefactFound {
-                artefact: Artefact::Object {
-                    bucket: bucket.clone(),
-                    key: key.clone(),
-                    version: version.clone(),
-                    sha256: None,
-                    bytes: bytes.unwrap_or(0),
-                },
-                build: build.unwrap_or_default(),
-                proof: Proof::Deployable,
-            })
-        })
-        .await
-    }
-
-    async fn obstacle(&self, _artefact: &Artefact) -> Result<Option<String>, PlatformError> {
-        self.platform(|_| None).await
-    }
-
-    async fn deploy(&self, order: &Order) -> Result<Answer, PlatformError> {
-        self.platform(|shared| {
-            let mut cloud = shared.cloud.borrow_mut();
-            let before = cloud.begun_before(order);
-            if let Some(answer) = before.filter(|_| shared.bug != Some(Bug::DeployTwice)) {
-                return answer;
-            }
-            let (mark, content) = (Some(order.attempt.clone()), order.artefact.content());
-            let rng = &mut shared.rng.borrow_mut();
-            let (answer, wake) = cloud.deploy(shared.now.get(), rng, &order.target, mark, content);
-            drop(cloud);
-            self.wake(wake);
-            self.hint(&order.target);
-            shared.say(&format!(
-                "platform: deploy {} release {} answers {answer:?}",
-                order.attempt, order.release
-            ));
-            answer
-        })
-        .await
-    }
-
-    async fn stop(&self, order: &StopOrder) -> Result<Answer, PlatformError> {
-        self.platform(|shared| {
-            let rng = &mut shared.rng.borrow_mut();
-            let (answer, wake) = shared.cloud.borrow_mut().stop(
-                shared.now.get(),
-                rng,
-                &order.target,
-                &order.attempt,
-            );
-            self.wake(wake);
-            shared.say(&format!(
-                "platform: stop {} answers {answer:?}",
-                order.attempt
-            ));
-            answer
-        })
-        .await
-    }
-
-    async fn observe(
-        &self,
-        _place: &Place,
-        target: &Target,
-        attempt: &EntryId,
-        artefact: &Artefact,
-    ) -> Result<(Progress, Running), PlatformError> {
-        self.platform(|shared| {
-            let cloud = shared.cloud.borrow();
-            let Some(site) = cloud.sites.get(target) else {
-                return (Progress::NotFound, Running::Unknown);
-            };
-            let progress = site.progress(attempt);
-            if let (Some(Bug::UndoneIsSuccess), Progress::Undone { platform_id, .. }) =
-                (shared.bug, &progress)
-            {
-                let progress = Progress::Succeeded {
-                    platform_id: platform_id.clone(),
-                    started_at: shared.now.get(),
-                };
-                return (progress, Running::All(artefact.content()));
-            }
-            (progress, site.running.clone())
-        })
-        .await
-    }
-
-    async fn find_running(&self, _stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
-        self.platform(|_| None).await
-    }
-
-    async fn alarms(
-        &self,
-        _place: &Place,
-        alarms: &[AlarmArn],
-    ) -> Result<Vec<AlarmSeen>, PlatformError> {
-        self.platform(|shared| {
-            let cloud = shared.cloud.borrow();
-            let known = |arn| cloud.alarms.get(arn).cloned();
-            alarms.iter().filter_map(known).collect()
-        })
-        .await
-    }
-}
-
-impl Announcer for Ports {
-    async fn announce(&self, announcement: &Announcement) -> Result<(), AnnounceError> {
-        self.shared.pause().await;
-        let fails = self.shared.fault("announcement: refused", 30);
-        if fails && self.shared.bug == Some(Bug::LoseAnnouncement) {
-            return Ok(());
-        }
-        if fails {
-            return Err(AnnounceError("throttled".into()));
-        }
-        let mut heard = self.shared.heard.borrow_mut();
-        heard.insert(announcement.id.clone());
-        Ok(())
+        self.shared.ledger.release(service, number).await
     }
 }

@@ -1,18 +1,65 @@
-//! One seed, from its drawing to its judgement, and the sum over many.
+//! One seed, from its drawing to its judgement.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use domain::SignedDuration;
-use engine::memory::MemoryLedger;
+use domain::entry::Call;
+use domain::{ServiceName, SignedDuration, What};
 use engine::memory::contract::noon;
 use fastrand::Rng;
 
-use crate::audit::{Audit, name_of};
-use crate::shared::{Bug, Shared, Tally, Weather, count};
+use crate::adversary::{Adversaries, Odds};
+use crate::audit::Audit;
+use crate::bug::Bug;
+use crate::scenario::{self, Plan};
+use crate::settled;
+use crate::shared::Shared;
+use crate::tally::{Tally, name_of};
 use crate::world::World;
-use crate::{scenario, settled};
+
+/// What is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
+    /// Who may be about.
+    pub(crate) among: Adversaries,
+    /// Services that are left out.
+    pub(crate) without: BTreeSet<ServiceName>,
+    /// The numbers of the steps that are kept; none keeps all.
+    pub(crate) steps: Option<BTreeSet<usize>>,
+    /// Whether somebody wants to read the history.
+    pub(crate) told: bool,
+}
+
+impl Case {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self {
+            seed,
+            bug: None,
+            among: Adversaries::all(),
+            without: BTreeSet::new(),
+            steps: None,
+            told: false,
+        }
+    }
+
+    /// The plan of this case.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = scenario::draw(&mut Rng::with_seed(self.seed), self.among)?;
+        let kept = |service: &ServiceName| !self.without.contains(service);
+        plan.services.retain(|one| kept(&one.config.service));
+        plan.steps.retain(|step| {
+            let named = self.steps.as_ref();
+            kept(&step.service) && named.is_none_or(|steps| steps.contains(&step.number))
+        });
+        Ok(plan)
+    }
+}
 
 /// What one seed came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,84 +67,75 @@ pub(crate) struct Outcome {
     pub(crate) violations: Vec<String>,
     pub(crate) story: Vec<String>,
     pub(crate) tally: Tally,
-    pub(crate) reasons: BTreeSet<String>,
+    /// The steps that were taken.
+    pub(crate) steps: BTreeSet<usize>,
 }
 
-/// Runs one seed.
+/// Runs one case.
 ///
 /// # Errors
 /// When the scenario cannot be drawn.
-pub(crate) fn run(seed: u64, bug: Option<Bug>) -> anyhow::Result<Outcome> {
-    let mut rng = Rng::with_seed(seed);
-    let services = scenario::services(&mut rng)?;
-    let steps = scenario::steps(&mut rng, &services);
+pub(crate) fn run(case: &Case) -> anyhow::Result<Outcome> {
+    // What happens and what strikes are drawn apart: leaving out a step leaves the others.
+    let mut rng = Rng::with_seed(case.seed ^ 0x9e37_79b9_7f4a_7c15);
+    let odds = Odds::draw(&mut rng, case.among);
+    Ok(play(case.plan()?, odds, rng, case))
+}
+
+/// Rare paths that entries tell of.
+fn note_path(tally: &mut Tally, what: &What) {
+    if matches!(what, What::RollbackAdopted { .. }) {
+        tally.path("a platform rolled back by itself");
+    }
+    let late = |call: &Call| matches!(call, Call::LateAction { .. });
+    if matches!(what, What::PersonCalled { call, .. } if late(call)) {
+        tally.path("an attempt landed after it was given up");
+    }
+}
+
+/// Plays a plan.
+pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
+    let steps = plan.steps.iter().map(|step| step.number).collect();
     let shared = Rc::new(Shared {
         now: Cell::new(noon()),
+        begin: noon(),
         rng: RefCell::new(rng),
-        weather: Cell::new(Weather::Foul),
-        bug,
+        foul: Cell::new(true),
+        odds,
+        bug: case.bug,
         nap: Cell::new(SignedDuration::ZERO),
-        ledger: MemoryLedger::default(),
+        here: Cell::new(None),
+        rollout: Cell::new(None),
+        ledger: engine::memory::MemoryLedger::default(),
         cloud: RefCell::default(),
+        cloud_moved: Cell::new(false),
         outbox: RefCell::default(),
-        sent: RefCell::default(),
-        wakes: RefCell::default(),
+        late: RefCell::default(),
         heard: RefCell::default(),
         audit: RefCell::new(Audit::default()),
         tally: RefCell::default(),
-        story: RefCell::default(),
+        story: case.told.then(RefCell::default),
     });
-    let mut world = World::new(Rc::clone(&shared), services, steps);
+    let mut world = World::new(Rc::clone(&shared), plan);
     world.run();
     let mut violations = shared.audit.borrow().violations.clone();
     if violations.is_empty() {
-        violations = settled::objections(&shared, &world.uploads);
+        violations = settled::objections(&shared, &world.people.pushed);
     }
     let mut tally = shared.tally.borrow().clone();
-    let audit = shared.audit.borrow();
-    for entry in audit.books.values().flat_map(|book| &book.entries) {
-        count(&mut tally.kinds, &name_of(&entry.what));
+    tally.seeds = 1;
+    for book in shared.audit.borrow().books.values() {
+        for entry in &book.entries {
+            *tally.entries.entry(name_of(&entry.what)).or_default() += 1;
+            *tally.reasons.entry(name_of(&entry.why)).or_default() += 1;
+            note_path(&mut tally, &entry.what);
+        }
     }
-    Ok(Outcome {
+    let story = shared.story.as_ref().map(RefCell::take);
+    Outcome {
         violations,
-        story: shared.story.borrow().clone(),
+        story: story.unwrap_or_default(),
         tally,
-        reasons: audit.reasons.clone(),
-    })
-}
-
-/// The sum over many seeds.
-#[derive(Debug, Default)]
-pub(crate) struct Sum {
-    pub(crate) seeds: u64,
-    pub(crate) tally: Tally,
-    pub(crate) reasons: BTreeSet<String>,
-    pub(crate) failed: BTreeMap<u64, Vec<String>>,
-}
-
-impl Sum {
-    /// Adds one seed's outcome.
-    pub(crate) fn add(&mut self, seed: u64, outcome: Outcome) {
-        self.seeds += 1;
-        self.tally.steps += outcome.tally.steps;
-        let mine = [
-            &mut self.tally.faults,
-            &mut self.tally.verdicts,
-            &mut self.tally.kinds,
-        ];
-        let theirs = [
-            outcome.tally.faults,
-            outcome.tally.verdicts,
-            outcome.tally.kinds,
-        ];
-        for (mine, theirs) in mine.into_iter().zip(theirs) {
-            for (what, often) in theirs {
-                *mine.entry(what).or_default() += often;
-            }
-        }
-        self.reasons.extend(outcome.reasons);
-        if !outcome.violations.is_empty() {
-            self.failed.insert(seed, outcome.violations);
-        }
+        steps,
     }
 }

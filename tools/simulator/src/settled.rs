@@ -1,25 +1,23 @@
 //! The invariants that are judged at the end, when faults are over and all has had its time.
 
+use std::collections::BTreeSet;
+
 use domain::announce::announcement;
-use domain::config::Target;
+use domain::artefact::Content;
+use domain::config::StageConfig;
 use domain::fact::Running;
-use domain::pipeline::WaitingOn;
-use domain::{EntryId, ReleaseNumber, What};
+use domain::name::UNCLAIMED;
+use domain::pipeline::{Stage, WaitingOn};
+use domain::{EntryId, ReleaseNumber, ServiceName, Timestamp, What};
 
 use crate::audit::Book;
+use crate::cloud::Cloud;
 use crate::shared::Shared;
 
 /// Everything that is wrong with a world that should have come to rest.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what the books do not need is passed over"
-)]
-pub(crate) fn objections(shared: &Shared, uploads: &[String]) -> Vec<String> {
+pub(crate) fn objections(shared: &Shared, pushed: &[(ServiceName, Content, bool)]) -> Vec<String> {
     let mut found = Vec::new();
     let audit = shared.audit.borrow();
-    if !shared.cloud.borrow().is_quiet() {
-        found.push("liveness: a deployment never ends on the platform".to_owned());
-    }
     for book in audit.books.values() {
         let service = &book.pipeline.service;
         let mut wrong = Vec::new();
@@ -28,26 +26,35 @@ pub(crate) fn objections(shared: &Shared, uploads: &[String]) -> Vec<String> {
         heard(shared, book, &mut wrong);
         found.extend(wrong.into_iter().map(|what| format!("{service}: {what}")));
     }
-    for version in uploads {
-        let known = audit
-            .books
-            .values()
-            .flat_map(|book| &book.entries)
-            .any(|entry| {
-                let artefact = match &entry.what {
-                    What::Released { release } => &release.artefact,
-                    What::ArtefactRejected { artefact, .. } | What::Unclaimed { artefact } => {
-                        artefact
-                    }
-                    _ => return false,
-                };
-                artefact.content().0.ends_with(&format!("@{version}"))
-            });
-        if !known {
-            found.push(format!("1: artefact {version} is lost"));
+    let cloud = shared.cloud.borrow();
+    for (service, content, wanted) in pushed.iter().filter(|(.., wanted)| *wanted) {
+        let gone = cloud.registry.get(content).is_none_or(|stored| stored.gone);
+        // What arrived before its service was described is nobody's.
+        let mut books = audit.books.values().filter(|book| {
+            let name = &book.pipeline.service;
+            name == service || name.as_str() == UNCLAIMED
+        });
+        let placed = books.any(|book| has_place(book, content));
+        // What vanished before anybody looked is no artefact any more.
+        if *wanted && !gone && !placed {
+            found.push(format!("1: {content} of {service} is lost"));
         }
     }
     found
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the books do not need is passed over"
+)]
+fn has_place(book: &Book, content: &Content) -> bool {
+    book.entries.iter().any(|entry| match &entry.what {
+        What::Released { release } => release.artefact.content() == *content,
+        What::ArtefactRejected { artefact, .. } | What::Unclaimed { artefact } => {
+            artefact.content() == *content
+        }
+        _ => false,
+    })
 }
 
 fn stages(shared: &Shared, book: &Book, wrong: &mut Vec<String>) {
@@ -58,65 +65,76 @@ fn stages(shared: &Shared, book: &Book, wrong: &mut Vec<String>) {
             continue;
         };
         if let Some(active) = &state.active {
-            wrong.push(format!(
-                "liveness: {name} is never done with {:?}",
-                active.phase
-            ));
+            let phase = crate::tally::name_of(&active.phase);
+            wrong.push(format!("liveness: {name} is never done, and is {phase}"));
             continue;
         }
-        for offer in &state.waiting {
-            let may_wait = match &offer.on {
-                Some(WaitingOn::Approval { .. } | WaitingOn::Freeze { until: None, .. }) => true,
-                Some(WaitingOn::Alarm { .. }) => !pipeline.firing(config).is_empty(),
-                // Behind one that waits for a person.
-                Some(WaitingOn::Turn { .. }) => state.waiting.len() > 1,
-                Some(
-                    WaitingOn::Freeze { .. }
-                    | WaitingOn::Window { .. }
-                    | WaitingOn::Stage { .. }
-                    | WaitingOn::Target { .. },
-                )
-                | None => false,
-            };
-            if !may_wait {
-                let (release, on) = (offer.release, &offer.on);
-                wrong.push(format!("liveness: {name}: {release} waits on {on:?}"));
-            }
+        let site = cloud.sites.get(&config.subject());
+        // Somebody else's deployment may never end.
+        let occupied = site.is_some_and(|site| site.open().is_some());
+        if !occupied {
+            waiting(book, config, state, shared.now.get(), wrong);
         }
         for alarm in &config.alarms {
             let (believed, truth) = (pipeline.alarms.get(alarm), cloud.alarms.get(alarm));
             if let (Some(believed), Some(truth)) = (believed, truth)
-                && believed.state != truth.state
+                && (believed.state, believed.voice) != (truth.state, truth.voice)
             {
+                let alarm = alarm.name();
                 wrong.push(format!(
-                    "liveness: {name} believes {:?} of {alarm}",
-                    believed.state
+                    "liveness: {name} believes what is not true of {alarm}"
                 ));
             }
         }
-        let Some(release) = state.runs else { continue };
-        runs(&cloud, book, &config.target, release, wrong);
+        if let Some(release) = state.runs {
+            runs(&cloud, book, config, release, wrong);
+        }
+    }
+}
+
+fn waiting(
+    book: &Book,
+    config: &StageConfig,
+    state: &Stage,
+    now: Timestamp,
+    wrong: &mut Vec<String>,
+) {
+    for offer in &state.waiting {
+        let may_wait = match &offer.on {
+            Some(WaitingOn::Approval { expires_at, .. }) => *expires_at > now,
+            Some(WaitingOn::Freeze { until, .. }) => until.is_none_or(|until| until > now),
+            Some(WaitingOn::Window { opens_at }) => opens_at.is_none_or(|opens| opens > now),
+            Some(WaitingOn::Alarm { .. }) => !book.pipeline.firing(config).is_empty(),
+            // Behind one that waits for something else.
+            Some(WaitingOn::Turn { .. }) => state.waiting.len() > 1,
+            Some(WaitingOn::Stage { .. } | WaitingOn::Target { .. }) | None => false,
+        };
+        if !may_wait {
+            let (name, release, on) = (&config.name, offer.release, &offer.on);
+            wrong.push(format!("liveness: {name}: {release} waits on {on:?}"));
+        }
     }
 }
 
 fn runs(
-    cloud: &crate::cloud::Cloud,
+    cloud: &Cloud,
     book: &Book,
-    target: &Target,
+    config: &StageConfig,
     release: ReleaseNumber,
     wrong: &mut Vec<String>,
 ) {
-    let Some(site) = cloud.sites.get(target).filter(|site| !site.meddled) else {
+    let site = cloud.sites.get(&config.subject());
+    let Some(site) = site.filter(|site| !site.meddled) else {
         return;
     };
+    let running = site.running();
     let expected = book.pipeline.content(release).map(Running::All);
-    if expected.as_ref() == Some(&site.running) {
-        return;
+    if expected.as_ref() != Some(&running) && running != Running::Nothing {
+        let name = &config.name;
+        wrong.push(format!(
+            "6: on {name} should run {release}, and what runs is {running:?}"
+        ));
     }
-    let running = &site.running;
-    wrong.push(format!(
-        "6: the ledger says {release}, and what runs is {running:?}"
-    ));
 }
 
 #[expect(
@@ -124,18 +142,13 @@ fn runs(
     reason = "what the books do not need is passed over"
 )]
 fn releases(book: &Book, wrong: &mut Vec<String>) {
-    let waiting = |id: &EntryId| {
-        let mut stages = book.pipeline.stages.values();
-        stages.any(|stage| {
-            stage.waiting.iter().any(|offer| offer.id == *id)
-                || stage
-                    .active
-                    .as_ref()
-                    .is_some_and(|active| active.offer.id == *id)
-        })
-    };
+    let mut held: BTreeSet<&EntryId> = BTreeSet::new();
+    for stage in book.pipeline.stages.values() {
+        held.extend(stage.waiting.iter().map(|offer| &offer.id));
+        held.extend(stage.active.iter().map(|active| &active.offer.id));
+    }
     for (id, offer) in &book.offers {
-        let held = u32::from(waiting(id));
+        let held = u32::from(held.contains(id));
         if offer.ends + held != 1 {
             let (release, stage, ends) = (offer.release, &offer.stage, offer.ends);
             wrong.push(format!(
@@ -143,17 +156,21 @@ fn releases(book: &Book, wrong: &mut Vec<String>) {
             ));
         }
     }
+    let mut placed = BTreeSet::new();
     for entry in &book.entries {
-        let What::Released { release } = &entry.what else {
-            continue;
-        };
-        let placed = book.entries.iter().any(|other| match &other.what {
-            What::Offered { release: one, .. }
-            | What::HeldBack { release: one, .. }
-            | What::Adopted { release: one, .. } => *one == release.number,
-            _ => false,
-        });
-        if !placed {
+        match &entry.what {
+            What::Offered { release, .. }
+            | What::HeldBack { release, .. }
+            | What::Adopted { release, .. } => {
+                placed.insert(*release);
+            }
+            _ => {}
+        }
+    }
+    for entry in &book.entries {
+        if let What::Released { release } = &entry.what
+            && !placed.contains(&release.number)
+        {
             wrong.push(format!("1: release {} has no place", release.number));
         }
     }

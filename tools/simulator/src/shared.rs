@@ -2,86 +2,65 @@
 //! about them. How handlers are switched is in `world`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use clap::ValueEnum;
-use domain::hint::Input;
-use domain::{Entry, EntryId, ServiceName, SignedDuration, Timestamp};
+use domain::announce::Announcement;
+use domain::hint::Subject;
+use domain::{Commit, EntryId, SignedDuration, Timestamp};
 use engine::memory::MemoryLedger;
 use fastrand::Rng;
 
+use crate::adversary::{Adversary, Odds};
 use crate::audit::Audit;
-use crate::cloud::Cloud;
-
-/// A bug planted on purpose: a simulator that cannot fail proves nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Bug {
-    /// Commits do not check the version they were decided on.
-    SkipVersionCheck,
-    /// Nothing is ever overdue.
-    ForgetDue,
-    /// An attempt that the platform undid is taken for one that went well.
-    UndoneIsSuccess,
-    /// Every change of an alarm counts as the newest.
-    StaleAlarms,
-    /// A deployment is begun without looking for one with the same mark.
-    DeployTwice,
-    /// The notifier takes a failed announcement for done.
-    LoseAnnouncement,
-    /// An artefact's event is acknowledged although its handler failed.
-    LoseArtefact,
-}
-
-/// Whether faults strike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weather {
-    Foul,
-    Fair,
-}
-
-/// What was counted in a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) steps: u64,
-    pub(crate) faults: BTreeMap<String, u64>,
-    pub(crate) verdicts: BTreeMap<String, u64>,
-    pub(crate) kinds: BTreeMap<String, u64>,
-}
-
-/// Counts one more.
-pub(crate) fn count(counts: &mut BTreeMap<String, u64>, what: &str) {
-    *counts.entry(what.to_owned()).or_default() += 1;
-}
+use crate::bug::Bug;
+use crate::cloud::{Cloud, Moved, Site, Temper};
+use crate::point::Point;
+use crate::tally::Tally;
 
 pub(crate) struct Shared {
     pub(crate) now: Cell<Timestamp>,
+    pub(crate) begin: Timestamp,
     pub(crate) rng: RefCell<Rng>,
-    pub(crate) weather: Cell<Weather>,
+    /// Whether faults strike.
+    pub(crate) foul: Cell<bool>,
+    pub(crate) odds: Odds,
     pub(crate) bug: Option<Bug>,
-    /// How long the handler that pauses now sleeps.
+    /// How long the handler that pauses now sleeps, and where it is.
     pub(crate) nap: Cell<SignedDuration>,
+    pub(crate) here: Cell<Option<Point>>,
+    /// Until when a new version rolls out, and some handlers are too old for what others write.
+    pub(crate) rollout: Cell<Option<Timestamp>>,
     pub(crate) ledger: MemoryLedger,
     pub(crate) cloud: RefCell<Cloud>,
-    /// The stream: each service's commits, in order.
-    pub(crate) outbox: RefCell<BTreeMap<ServiceName, Vec<Rc<Vec<Entry>>>>>,
-    /// Events the cloud has to send, and when it moves on by itself.
-    pub(crate) sent: RefCell<Vec<Input>>,
-    pub(crate) wakes: RefCell<Vec<Timestamp>>,
+    /// Whether the cloud may have something to say.
+    pub(crate) cloud_moved: Cell<bool>,
+    /// Commits the stream has not taken up yet.
+    pub(crate) outbox: RefCell<Vec<Rc<Commit>>>,
+    /// Calls that were given up and take effect all the same.
+    pub(crate) late: RefCell<Vec<LateCall>>,
     pub(crate) heard: RefCell<BTreeSet<EntryId>>,
     pub(crate) audit: RefCell<Audit>,
     pub(crate) tally: RefCell<Tally>,
-    pub(crate) story: RefCell<Vec<String>>,
+    /// The history, when somebody wants to read it.
+    pub(crate) story: Option<RefCell<Vec<String>>>,
 }
+
+/// A call that goes through after its caller gave it up.
+pub(crate) type LateCall = Box<dyn FnOnce(&Shared)>;
 
 impl Shared {
     /// A line of the history.
-    pub(crate) fn say(&self, line: &str) {
-        let line = format!("{} {line}", self.now.get());
-        self.story.borrow_mut().push(line);
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        if let Some(story) = &self.story {
+            let since = self.now.get().duration_since(self.begin).as_secs();
+            let (hours, minutes, seconds) = (since / 3600, since / 60 % 60, since % 60);
+            let line = format!("{hours:02}:{minutes:02}:{seconds:02}  {}", line());
+            story.borrow_mut().push(line);
+        }
     }
 
     /// Whether something of this likelihood, in a thousand, happens now.
@@ -89,33 +68,89 @@ impl Shared {
         self.rng.borrow_mut().u32(0..1000) < in_thousand
     }
 
-    /// A fault of this likelihood, in a thousand, if the weather is foul.
-    pub(crate) fn fault(&self, kind: &str, in_thousand: u32) -> bool {
-        let strikes = self.weather.get() == Weather::Foul && self.chance(in_thousand);
+    /// Whether an adversary strikes now.
+    pub(crate) fn strikes(&self, adversary: Adversary) -> bool {
+        let odds = self.odds.of(adversary);
+        let strikes = odds > 0 && self.foul.get() && self.chance(odds);
         if strikes {
-            count(&mut self.tally.borrow_mut().faults, kind);
+            self.tally.borrow_mut().struck(adversary, self.here.get());
         }
         strikes
     }
 
     pub(crate) fn between(&self, from: SignedDuration, to: SignedDuration) -> SignedDuration {
-        let span = self.rng.borrow_mut();
-        let mut span = span;
         let (from, to) = (millis(from), millis(to));
-        SignedDuration::from_millis(span.i64(from..=to.max(from)))
+        SignedDuration::from_millis(self.rng.borrow_mut().i64(from..=to.max(from)))
+    }
+
+    /// How unkind the platform is now.
+    pub(crate) fn temper(&self) -> Temper {
+        let odds = |one| {
+            if self.foul.get() {
+                self.odds.of(one)
+            } else {
+                0
+            }
+        };
+        self.cloud_moved.set(true);
+        Temper {
+            fails: odds(Adversary::Fail),
+            endless: odds(Adversary::Endless),
+        }
+    }
+
+    /// Does something on one target.
+    pub(crate) fn on<T>(
+        &self,
+        subject: &Subject,
+        act: impl FnOnce(&mut Site, &mut Moved<'_>) -> T,
+    ) -> Option<T> {
+        let (now, temper) = (self.now.get(), self.temper());
+        let rng = &mut self.rng.borrow_mut();
+        self.cloud.borrow_mut().on(subject, now, rng, temper, act)
+    }
+
+    /// A lifecycle hook's answer reaches CodeDeploy.
+    pub(crate) fn hook_answered(&self, id: &str, goes_on: bool) {
+        let cloud = self.cloud.borrow();
+        let site = cloud.sites.values().find(|site| site.by_id(id).is_some());
+        let Some(subject) = site.map(|site| site.subject.clone()) else {
+            return;
+        };
+        drop(cloud);
+        self.on(&subject, |site, moved| {
+            site.hook_answered(id, goes_on, moved)
+        });
+        if !goes_on {
+            self.path("a lifecycle hook undid a deployment");
+        }
+    }
+
+    /// People hear an announcement.
+    pub(crate) fn hears(&self, announcement: &Announcement) {
+        self.heard.borrow_mut().insert(announcement.id.clone());
+    }
+
+    /// A rare path was taken.
+    pub(crate) fn path(&self, path: &'static str) {
+        self.tally.borrow_mut().path(path);
+    }
+
+    pub(crate) fn violated(&self, what: String) {
+        self.audit.borrow_mut().violations.push(what);
     }
 
     /// Lets the others go on for a while.
-    pub(crate) async fn pause(&self) {
-        let nap = if self.fault("slow call", 30) {
+    pub(crate) async fn pause(&self, point: Point) {
+        self.here.set(Some(point));
+        let nap = if self.strikes(Adversary::Slow) {
             self.between(SignedDuration::from_secs(1), SignedDuration::from_secs(25))
         } else {
-            self.between(
-                SignedDuration::from_millis(1),
-                SignedDuration::from_millis(60),
-            )
+            let most = SignedDuration::from_millis(60);
+            self.between(SignedDuration::from_millis(1), most)
         };
         self.sleep(nap).await;
+        self.here.set(Some(point));
     }
 
     pub(crate) async fn sleep(&self, nap: SignedDuration) {

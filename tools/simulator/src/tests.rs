@@ -1,54 +1,73 @@
-//! The simulator itself: it repeats itself, and it finds what was planted.
+//! The simulator itself: it repeats itself, nothing is violated, and it finds what was planted.
 
-use crate::run::run;
-use crate::shared::Bug;
-
-/// So many seeds are enough to find each planted bug.
-const ENOUGH: u64 = 150;
+use crate::adversary::{Adversaries, Adversary};
+use crate::bug::{Bug, find};
+use crate::run::{Case, run};
+use crate::shrink::shrink;
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    for seed in [1, 7] {
-        assert_eq!(run(seed, None).unwrap(), run(seed, None).unwrap());
+    let case = Case {
+        told: true,
+        ..Case::of(7)
+    };
+    assert_eq!(run(&case).unwrap(), run(&case).unwrap());
+}
+
+#[test]
+fn without_adversaries_every_world_is_well() {
+    for seed in 0..2 {
+        let case = Case {
+            among: Adversaries::NONE,
+            ..Case::of(seed)
+        };
+        let outcome = run(&case).unwrap();
+        assert_eq!(outcome.violations, Vec::<String>::new(), "seed {seed}");
+        assert_eq!(outcome.tally.faults.len(), 0);
     }
 }
 
-fn is_found(bug: Bug) {
-    let found = (0..ENOUGH).any(|seed| !run(seed, Some(bug)).unwrap().violations.is_empty());
-    assert!(found, "{bug:?} is not found in {ENOUGH} seeds");
+#[test]
+fn an_adversary_that_is_left_out_does_not_strike() {
+    for seed in 0..2 {
+        let case = Case {
+            among: Adversaries::all().without(Adversary::Kill),
+            ..Case::of(seed)
+        };
+        assert!(!run(&case).unwrap().tally.faults.contains_key("kill"));
+    }
 }
 
 #[test]
-fn commits_without_version_check_are_found() {
-    is_found(Bug::SkipVersionCheck);
+fn a_failing_case_is_made_smaller_and_still_fails() {
+    let case = Case {
+        bug: Some(Bug::LoseSnapshot),
+        without: ["billing", "mail"].map(|name| name.parse().unwrap()).into(),
+        ..Case::of(0)
+    };
+    let before = run(&case).unwrap();
+    assert!(!before.violations.is_empty());
+    let (small, after) = shrink(&case, 12).unwrap();
+    assert!(small.among.iter().count() < case.among.iter().count());
+    assert!(!after.violations.is_empty());
 }
 
+/// One for each invariant; `cargo sim bugs` plants all there are.
 #[test]
-fn a_forgotten_due_time_is_found() {
-    is_found(Bug::ForgetDue);
-}
-
-#[test]
-fn an_undone_attempt_taken_for_success_is_found() {
-    is_found(Bug::UndoneIsSuccess);
-}
-
-#[test]
-fn stale_alarms_that_act_are_found() {
-    is_found(Bug::StaleAlarms);
-}
-
-#[test]
-fn a_deployment_begun_twice_is_found() {
-    is_found(Bug::DeployTwice);
-}
-
-#[test]
-fn a_lost_announcement_is_found() {
-    is_found(Bug::LoseAnnouncement);
-}
-
-#[test]
-fn a_lost_artefact_is_found() {
-    is_found(Bug::LoseArtefact);
+fn planted_bugs_are_found() {
+    for bug in [
+        Bug::BelieveArtefacts,
+        Bug::DropFence,
+        Bug::ForgetGate,
+        Bug::DeafToAlarms,
+        Bug::AnyIsGood,
+        Bug::UndoneIsSuccess,
+        Bug::LoseSnapshot,
+        Bug::LoseAnnouncement,
+        Bug::ForgetFreeze,
+        Bug::TrustClocks,
+        Bug::ForgetDue,
+    ] {
+        assert!(find(bug).unwrap().is_some(), "{bug:?} is not found");
+    }
 }

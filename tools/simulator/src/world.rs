@@ -1,267 +1,278 @@
 //! The scheduler: one seed, virtual time, and handlers that are switched, delayed, killed and begun
-//! again at every call they make.
+//! again at every call they make. How events travel is in `bus`, what people and others do in
+//! `doing`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use domain::alarm::{AlarmSeen, Voice};
-use domain::artefact::Content;
-use domain::config::ServiceConfig;
-use domain::fact::{Asked, Request, RequestId};
-use domain::hint::Input;
-use domain::{Entry, Hint, Identity, ReleaseNumber, ServiceName, SignedDuration, Timestamp, due};
-use engine::carry_out::carry_out;
-use engine::receive::receive;
-use engine::tell::tell;
-use engine::{EngineError, Ledger, LedgerError};
+use domain::{EntryId, SignedDuration, Timestamp, due};
+use engine::Ledger as _;
 
-use crate::cloud::Site;
+use crate::adversary::Adversary;
+use crate::bus::Delivery;
+use crate::doing::People;
+use crate::functions::{self, Ended};
+use crate::point::{Function, Point};
 use crate::ports::Ports;
-use crate::scenario::{STORM_SECONDS, Step};
-use crate::shared::{Bug, Shared, Weather, count};
+use crate::render;
+use crate::scenario::{Plan, STORM_SECONDS, Step};
+use crate::shared::{LateCall, Shared};
+use crate::stream::{Batch, Stream};
 
-/// How often an asynchronous invocation is tried before it becomes a dead letter.
-const TRIES_MAX: u32 = 3;
 /// How long a handler may run (the template's timeout).
 const HANDLER_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// The bound of the liveness phase: everything has settled so long after the faults ended.
 pub(crate) const SETTLES_WITHIN: SignedDuration = SignedDuration::from_hours(12);
-/// Records of the stream that come in one batch.
-const BATCH: usize = 5;
 
-/// Who reads the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reader {
-    Deployer,
-    Notifier,
-}
-
-/// What a handler was begun for, so that it can be begun again.
-#[derive(Debug, Clone)]
-enum Job {
-    Receive {
-        input: Input,
-        tries: u32,
-    },
-    Read {
-        service: ServiceName,
-        reader: Reader,
-    },
-    Reconcile,
-}
-
-enum Event {
+pub(crate) enum Event {
     Wake(u64),
-    Begin(Job),
+    Begin(Delivery),
+    Read(Function, usize),
+    Late(LateCall),
     Cloud,
     Happen(Box<Step>),
     Minute,
 }
 
-/// How a handler ended; a reader says how many records it has done.
-type Ended = Result<usize, EngineError>;
+/// What a handler works on.
+pub(crate) enum Work {
+    Delivery(Delivery),
+    Batch(Batch),
+}
 
 struct Task {
-    job: Job,
+    work: Work,
     until: Timestamp,
+    at: Option<Point>,
     future: Pin<Box<dyn Future<Output = Ended>>>,
 }
 
 /// A world.
 pub(crate) struct World {
     pub(crate) shared: Rc<Shared>,
+    pub(crate) people: People,
+    pub(crate) stream: Stream,
+    pub(crate) dead: Vec<Delivery>,
     events: BTreeMap<(Timestamp, u64), Event>,
     tasks: BTreeMap<u64, Task>,
-    cursors: BTreeMap<(ServiceName, Reader), (usize, bool)>,
-    dead: Vec<Input>,
-    pub(crate) uploads: Vec<String>,
-    serial: u64,
-    begin: Timestamp,
+    cloud_at: Option<Timestamp>,
+    pub(crate) serial: u64,
+    calm: Timestamp,
+    /// What was under way when the faults ended, and has not come to rest.
+    restless: Option<BTreeSet<EntryId>>,
 }
 
 impl World {
-    /// A world in which `services` are configured first and `steps` happen then.
-    pub(crate) fn new(
-        shared: Rc<Shared>,
-        services: Vec<ServiceConfig>,
-        steps: Vec<(i64, Step)>,
-    ) -> Self {
-        let begin = shared.now.get();
+    /// A world in which a plan happens.
+    pub(crate) fn new(shared: Rc<Shared>, plan: Plan) -> Self {
+        let begin = shared.begin;
         let mut world = Self {
             shared,
+            people: People::default(),
+            stream: Stream::new(),
+            dead: Vec::new(),
             events: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            cursors: BTreeMap::new(),
-            dead: Vec::new(),
-            uploads: Vec::new(),
+            cloud_at: None,
             serial: 0,
-            begin,
+            calm: due::after(begin, SignedDuration::from_secs(STORM_SECONDS)),
+            restless: None,
         };
-        for config in services {
-            world.configure(config);
+        for planned in plan.services {
+            world.settle_in(planned);
         }
-        for (at, step) in steps {
-            let at = due::after(begin, SignedDuration::from_secs(at));
+        for step in plan.steps {
+            let at = due::after(begin, SignedDuration::from_secs(step.at));
             world.at(at, Event::Happen(Box::new(step)));
         }
         world.at(begin, Event::Minute);
         world
     }
 
-    fn configure(&mut self, config: ServiceConfig) {
-        let mut cloud = self.shared.cloud.borrow_mut();
-        for stage in &config.stages {
-            let site = Site::new(hint_of(stage));
-            cloud.sites.insert(stage.target.clone(), site);
-        }
-        drop(cloud);
-        let service = config.service.clone();
-        let request = Request::Configure {
-            config: Box::new(config),
-            found: Vec::new(),
-        };
-        self.ask(service, request);
-    }
-
-    fn at(&mut self, at: Timestamp, event: Event) {
+    pub(crate) fn at(&mut self, at: Timestamp, event: Event) {
         self.serial += 1;
         self.events.insert((at, self.serial), event);
     }
 
-    fn soon(&mut self, most: i64, event: Event) {
-        let by = SignedDuration::from_secs(most);
-        let by = self.shared.between(SignedDuration::from_millis(10), by);
+    /// Within so many seconds.
+    pub(crate) fn soon(&mut self, most: i64, event: Event) {
+        let most = SignedDuration::from_secs(most);
+        let by = self.shared.between(SignedDuration::from_millis(10), most);
         self.at(due::after(self.shared.now.get(), by), event);
     }
 
-    /// Runs the storm, then the calm, until the bound of the liveness phase.
+    /// Runs the storm, then the calm, until all is quiet or the bound of the liveness phase.
     pub(crate) fn run(&mut self) {
-        let calm = due::after(self.begin, SignedDuration::from_secs(STORM_SECONDS));
-        let end = due::after(calm, SETTLES_WITHIN);
+        let end = due::after(self.calm, SETTLES_WITHIN);
         while let Some(((at, _), event)) = self.events.pop_first() {
             if at > end || !self.shared.audit.borrow().violations.is_empty() {
                 return;
             }
-            if at >= calm && self.shared.weather.get() == Weather::Foul {
-                self.shared.weather.set(Weather::Fair);
-                self.shared.say("the faults end");
-                // People look at the dead letters and send them again.
-                for input in std::mem::take(&mut self.dead) {
-                    self.soon(60, Event::Begin(Job::Receive { input, tries: 0 }));
-                }
-            }
             self.shared.now.set(at);
+            if at >= self.calm && self.shared.foul.get() {
+                self.calm_down();
+            }
             self.shared.tally.borrow_mut().steps += 1;
             self.happen(event);
             self.after_step();
         }
     }
 
+    /// The faults end. People look at the dead letters and send them again.
+    fn calm_down(&mut self) {
+        self.shared.foul.set(false);
+        self.shared.say(|| "the faults end".to_owned());
+        for delivery in std::mem::take(&mut self.dead) {
+            self.soon(60, Event::Begin(delivery));
+        }
+        self.restless = Some(self.under_way());
+    }
+
+    fn under_way(&self) -> BTreeSet<EntryId> {
+        let audit = self.shared.audit.borrow();
+        let books = audit.books.values();
+        let stages = books.flat_map(|book| book.pipeline.stages.values());
+        let active = stages.filter_map(|stage| stage.active.as_ref());
+        active.map(|active| active.offer.id.clone()).collect()
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake(id) => self.poll(id),
-            Event::Begin(job) => self.start(job),
+            Event::Begin(delivery) => self.begin(delivery),
+            Event::Read(reader, shard) => self.read(reader, shard),
+            Event::Late(call) => {
+                self.shared
+                    .say(|| "    a call that was given up goes through".to_owned());
+                call(&self.shared);
+            }
             Event::Cloud => {
-                let (now, shared) = (self.shared.now.get(), Rc::clone(&self.shared));
+                self.cloud_at = None;
+                let (shared, temper) = (Rc::clone(&self.shared), self.shared.temper());
                 let rng = &mut shared.rng.borrow_mut();
-                let wakes = &mut shared.wakes.borrow_mut();
-                let hints = shared.cloud.borrow_mut().advance(now, rng, wakes);
                 shared
-                    .sent
+                    .cloud
                     .borrow_mut()
-                    .extend(hints.into_iter().map(Input::Hint));
+                    .advance(shared.now.get(), rng, temper);
             }
             Event::Happen(step) => self.step(*step),
-            Event::Minute => {
-                self.start(Job::Reconcile);
-                let next = due::after(self.shared.now.get(), SignedDuration::from_mins(1));
-                self.at(next, Event::Minute);
-            }
+            Event::Minute => self.minute(),
         }
+    }
+
+    /// The reconciler's schedule. A minute in which nothing is overdue, by any clock, is passed
+    /// over: its handler would read one index and end.
+    fn minute(&mut self) {
+        let now = self.shared.now.get();
+        let ahead = due::after(now, crate::audit::SKEW);
+        let overdue = self.shared.ledger.overdue(ahead, 1);
+        if crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty()) {
+            let bytes = render::tick(now);
+            self.begin(Delivery::new(Function::Reconciler, bytes));
+        }
+        let idle = self.events.is_empty() && self.tasks.is_empty() && !self.shared.foul.get();
+        if idle && !self.anything_due() {
+            return;
+        }
+        self.at(due::after(now, SignedDuration::from_mins(1)), Event::Minute);
+    }
+
+    fn anything_due(&self) -> bool {
+        let overdue = self.shared.ledger.overdue(Timestamp::MAX, 1);
+        crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty())
     }
 
     /// Takes up what the step left behind: events of the cloud, its own timers, the stream.
     fn after_step(&mut self) {
-        let wakes = std::mem::take(&mut *self.shared.wakes.borrow_mut());
-        for wake in wakes {
-            self.at(wake, Event::Cloud);
+        let shared = Rc::clone(&self.shared);
+        let now = shared.now.get();
+        for commit in shared.outbox.take() {
+            self.stream.push(commit, now);
         }
-        let sent = std::mem::take(&mut *self.shared.sent.borrow_mut());
-        for input in sent {
-            self.deliver(input);
+        for call in shared.late.take() {
+            self.soon(20, Event::Late(call));
         }
-        let outbox = self.shared.outbox.borrow();
-        let mut behind = Vec::new();
-        for (service, stream) in outbox.iter() {
-            for reader in [Reader::Deployer, Reader::Notifier] {
-                let key = (service.clone(), reader);
-                let cursor = self.cursors.entry(key).or_insert((0, false));
-                if cursor.0 < stream.len() && !cursor.1 {
-                    cursor.1 = true;
-                    behind.push((service.clone(), reader));
-                }
-            }
+        if shared.cloud_moved.replace(false) {
+            self.send_what_the_cloud_says();
         }
-        drop(outbox);
-        for (service, reader) in behind {
-            let stalled = self.shared.fault("stream: stalled", 20);
-            let most = if stalled { 1500 } else { 1 };
-            self.soon(most, Event::Begin(Job::Read { service, reader }));
-        }
-        if let Some(trouble) = self.shared.cloud.borrow().trouble() {
-            let mut audit = self.shared.audit.borrow_mut();
-            audit.violations.push(format!("2: {trouble}"));
-        }
-    }
-
-    /// Sends an event on its way: late, twice, or, where its source is best effort, never.
-    fn deliver(&mut self, input: Input) {
-        let best_effort = matches!(input, Input::Hint(Hint::CodeDeployDeployment { .. }));
-        if best_effort && self.shared.fault("event: never delivered", 150) {
-            return;
-        }
-        let times = if self.shared.fault("event: delivered twice", 100) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..times {
-            let late = if self.shared.fault("event: late", 80) {
-                900
+        for (reader, shard) in self.stream.begin() {
+            let most = if shared.strikes(Adversary::Stall) {
+                1500
             } else {
-                2
+                1
             };
-            let input = input.clone();
-            self.soon(late, Event::Begin(Job::Receive { input, tries: 0 }));
+            self.soon(most, Event::Read(reader, shard));
+        }
+        self.note_rest(now);
+    }
+
+    fn send_what_the_cloud_says(&mut self) {
+        let shared = Rc::clone(&self.shared);
+        let mut cloud = shared.cloud.borrow_mut();
+        let (said, hooks) = (
+            std::mem::take(&mut cloud.outgoing),
+            std::mem::take(&mut cloud.hooks),
+        );
+        let next = cloud.next_at();
+        drop(cloud);
+        for happening in said {
+            let bytes = render::deployment(&happening, shared.now.get());
+            self.deliver(Delivery::new(Function::DeploymentChanged, bytes));
+        }
+        for hook in hooks {
+            self.call_hook(hook);
+        }
+        if let Some(next) = next
+            && self.cloud_at.is_none_or(|at| next < at)
+        {
+            self.cloud_at = Some(next);
+            self.at(next, Event::Cloud);
         }
     }
 
-    fn start(&mut self, job: Job) {
-        let ports = Ports::new(&self.shared);
-        let future: Pin<Box<dyn Future<Output = Ended>>> = match &job {
-            Job::Receive { input, .. } => Box::pin(receiving(ports, input.clone())),
-            Job::Reconcile => Box::pin(reconciling(ports)),
-            Job::Read { service, reader } => {
-                let from = self
-                    .cursors
-                    .get(&(service.clone(), *reader))
-                    .map_or(0, |at| at.0);
-                let outbox = self.shared.outbox.borrow();
-                let stream = outbox.get(service).into_iter().flatten();
-                let batch: Vec<_> = stream.skip(from).take(BATCH).cloned().collect();
-                match reader {
-                    Reader::Deployer => Box::pin(deploying(ports, service.clone(), batch)),
-                    Reader::Notifier => Box::pin(notifying(ports, service.clone(), batch)),
-                }
-            }
+    /// How long what was under way when the faults ended takes to come to rest.
+    fn note_rest(&mut self, now: Timestamp) {
+        let Some(restless) = &self.restless else {
+            return;
         };
+        let still = self.under_way();
+        if restless.intersection(&still).next().is_none() {
+            let took = now.duration_since(self.calm).as_secs().max(0);
+            self.shared.tally.borrow_mut().settled = took;
+            self.restless = None;
+        }
+    }
+
+    fn begin(&mut self, delivery: Delivery) {
+        let (function, bytes) = (delivery.function, Rc::clone(&delivery.bytes));
+        self.start(function, bytes, Work::Delivery(delivery));
+    }
+
+    fn read(&mut self, reader: Function, shard: usize) {
+        let Some(batch) = self.stream.batch(reader, shard) else {
+            return;
+        };
+        let records = batch.records.iter();
+        let bytes = render::batch(records.map(|(number, commit)| (*number, &**commit)));
+        self.start(reader, Rc::new(bytes), Work::Batch(batch));
+    }
+
+    fn start(&mut self, function: Function, bytes: Rc<Vec<u8>>, work: Work) {
+        let ports = Ports::new(&self.shared, function);
         self.serial += 1;
         let id = self.serial;
         let until = due::after(self.shared.now.get(), HANDLER_MAX);
-        self.tasks.insert(id, Task { job, until, future });
+        let future = Box::pin(functions::run(ports, bytes));
+        let task = Task {
+            work,
+            until,
+            at: None,
+            future,
+        };
+        self.tasks.insert(id, task);
         self.poll(id);
     }
 
@@ -269,17 +280,21 @@ impl World {
         let Some(mut task) = self.tasks.remove(&id) else {
             return;
         };
-        let killed = task.until < self.shared.now.get() || self.shared.fault("handler: killed", 4);
+        self.shared.here.set(task.at);
+        let killed = task.until < self.shared.now.get() || self.shared.strikes(Adversary::Kill);
         if killed {
+            let function = work_of(&task.work);
+            self.shared
+                .say(|| format!("    {} dies", crate::point::kebab(&function)));
             drop(task.future);
-            return self.ended(task.job, None);
+            self.shared.here.set(None);
+            return self.ended(task.work, None);
         }
-        match task
-            .future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(ended) => self.ended(task.job, Some(ended)),
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = task.future.as_mut().poll(&mut context);
+        task.at = self.shared.here.take();
+        match polled {
+            Poll::Ready(ended) => self.ended(task.work, Some(ended)),
             Poll::Pending => {
                 let at = due::after(self.shared.now.get(), self.shared.nap.get());
                 self.tasks.insert(id, task);
@@ -287,213 +302,11 @@ impl World {
             }
         }
     }
-
-    /// What follows from a handler's end; `None` when it was killed.
-    fn ended(&mut self, job: Job, ended: Option<Ended>) {
-        if let Some(Err(EngineError::Ledger(LedgerError::Corrupt(problem)))) = &ended {
-            let mut audit = self.shared.audit.borrow_mut();
-            audit.violations.push(format!("7: corrupt: {problem}"));
-        }
-        match job {
-            Job::Reconcile => {}
-            Job::Receive { input, tries } => {
-                let lost = self.shared.bug == Some(Bug::LoseArtefact)
-                    && matches!(input, Input::Hint(Hint::Object { .. }));
-                if matches!(ended, Some(Ok(_))) || lost {
-                    return;
-                }
-                let tries = tries + 1;
-                if tries < TRIES_MAX {
-                    self.soon(120, Event::Begin(Job::Receive { input, tries }));
-                } else {
-                    count(&mut self.shared.tally.borrow_mut().faults, "dead letter");
-                    self.dead.push(input);
-                }
-            }
-            Job::Read { service, reader } => {
-                let done = match ended {
-                    Some(Ok(done)) => done,
-                    Some(Err(_)) | None => 0,
-                };
-                // A batch that was done may come again all the same.
-                let again = self.shared.fault("stream: batch again", 30);
-                if let Some(cursor) = self.cursors.get_mut(&(service, reader)) {
-                    cursor.1 = false;
-                    cursor.0 += if again { 0 } else { done };
-                }
-            }
-        }
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Upload {
-                hint,
-                version,
-                build,
-            } => {
-                self.shared.say(&format!("{version} is uploaded"));
-                self.uploads.push(version.clone());
-                self.shared.cloud.borrow_mut().builds.insert(version, build);
-                self.deliver(Input::Hint(hint));
-            }
-            Step::Alarm { alarm, state } => {
-                self.shared
-                    .say(&format!("{} becomes {state:?}", alarm.name()));
-                let seen = AlarmSeen {
-                    alarm: alarm.clone(),
-                    state,
-                    voice: Voice::Heard,
-                    changed_at: self.shared.now.get(),
-                    reason: "threshold crossed".into(),
-                };
-                self.shared
-                    .cloud
-                    .borrow_mut()
-                    .alarms
-                    .insert(alarm, seen.clone());
-                self.deliver(Input::Alarm(seen));
-            }
-            Step::Meddle { target } => {
-                let (now, shared) = (self.shared.now.get(), Rc::clone(&self.shared));
-                let rng = &mut shared.rng.borrow_mut();
-                let content = Content("somebody-elses".into());
-                let mut cloud = shared.cloud.borrow_mut();
-                let (_, wake) = cloud.deploy(now, rng, &target, None, content);
-                if let Some(site) = cloud.sites.get_mut(&target) {
-                    site.meddled |= wake.is_some();
-                }
-                shared.wakes.borrow_mut().extend(wake);
-                shared.say("somebody deploys behind the ledger's back");
-            }
-            Step::Configure { config } => {
-                let (service, found) = (config.service.clone(), Vec::new());
-                self.ask(service, Request::Configure { config, found });
-            }
-            Step::Ask {
-                service,
-                stage,
-                wish,
-            } => {
-                let now = self.shared.now.get();
-                let release = self.some_release(&service, &stage);
-                self.ask(service, wish.request(stage, release, now));
-            }
-        }
-    }
-
-    /// Mostly what waits on the stage, else any release.
-    fn some_release(&self, service: &ServiceName, stage: &domain::StageName) -> ReleaseNumber {
-        let audit = self.shared.audit.borrow();
-        let Some(book) = audit.books.get(service) else {
-            return ReleaseNumber(1);
-        };
-        let state = book.pipeline.stages.get(stage);
-        let waiting = state.and_then(|state| state.waiting.first());
-        match waiting.filter(|_| !self.shared.chance(200)) {
-            Some(offer) => offer.release,
-            None => {
-                let last = book.pipeline.last_release.max(1);
-                ReleaseNumber(self.shared.rng.borrow_mut().u64(1..=last))
-            }
-        }
-    }
-
-    fn ask(&mut self, service: ServiceName, request: Request) {
-        self.serial += 1;
-        let id = RequestId(format!("request-{}", self.serial));
-        let who = if self.shared.chance(500) {
-            "alice"
-        } else {
-            "bob"
-        };
-        let by = Identity(format!("arn:aws:iam::111122223333:user/{who}"));
-        self.shared.say(&format!(
-            "{who} asks of {service}: {:.120}",
-            format!("{request:?}")
-        ));
-        let asked = Asked { id, by, request };
-        self.deliver(Input::Asked { service, asked });
-    }
 }
 
-fn hint_of(stage: &domain::config::StageConfig) -> Hint {
-    use domain::hint::Subject;
-    match stage.subject() {
-        Subject::DeploymentGroup {
-            account,
-            region,
-            application,
-            group,
-        } => Hint::CodeDeployDeployment {
-            account,
-            region,
-            application,
-            group,
-            deployment: "d".into(),
-        },
-        Subject::EcsService(service_arn) => Hint::EcsDeployment {
-            service_arn,
-            deployment: "ecs-svc/1".into(),
-        },
-        Subject::Alarm(_) | Subject::Bucket(_) | Subject::Repository { .. } => {
-            Hint::EcsDeployment {
-                service_arn: String::new(),
-                deployment: String::new(),
-            }
-        }
+fn work_of(work: &Work) -> Function {
+    match work {
+        Work::Delivery(delivery) => delivery.function,
+        Work::Batch(batch) => batch.reader,
     }
-}
-
-async fn receiving(ports: Ports, input: Input) -> Ended {
-    let mut input = input;
-    if let (Some(Bug::StaleAlarms), Input::Alarm(seen)) = (ports.shared.bug, &mut input) {
-        seen.changed_at = ports.shared.now.get();
-    }
-    let turned = receive(&ports, &ports, &ports, input).await?;
-    let mut tally = ports.shared.tally.borrow_mut();
-    for one in &turned {
-        count(&mut tally.verdicts, &crate::audit::name_of(&one.reason));
-    }
-    Ok(turned.len())
-}
-
-async fn reconciling(ports: Ports) -> Ended {
-    let now = engine::Clock::now(&ports);
-    let mut done = 0;
-    for service in ports.overdue(now, 100).await? {
-        let input = Input::Hint(Hint::Due { service });
-        // One in trouble keeps no other waiting.
-        match receive(&ports, &ports, &ports, input).await {
-            Err(EngineError::Ledger(LedgerError::Corrupt(problem))) => {
-                return Err(LedgerError::Corrupt(problem).into());
-            }
-            Ok(_) | Err(_) => done += 1,
-        }
-    }
-    Ok(done)
-}
-
-async fn deploying(ports: Ports, service: ServiceName, batch: Vec<Rc<Vec<Entry>>>) -> Ended {
-    for (done, entries) in batch.iter().enumerate() {
-        for entry in entries.iter() {
-            match carry_out(&ports, &ports, &ports, &service, entry).await {
-                Ok(_) => {}
-                Err(EngineError::Ledger(LedgerError::Corrupt(problem))) => {
-                    return Err(LedgerError::Corrupt(problem).into());
-                }
-                Err(_) => return Ok(done),
-            }
-        }
-    }
-    Ok(batch.len())
-}
-
-async fn notifying(ports: Ports, service: ServiceName, batch: Vec<Rc<Vec<Entry>>>) -> Ended {
-    for (done, entries) in batch.iter().enumerate() {
-        if tell(&ports, &service, entries.iter()).await.is_err() {
-            return Ok(done);
-        }
-    }
-    Ok(batch.len())
 }

@@ -13,6 +13,8 @@ const CFN_LINT: &str = "infra/requirements.txt";
 const MINISTACK: &str = "tools/local/ministack/requirements.txt";
 /// Tells tests where MiniStack is; those that need it are skipped without.
 const MINISTACK_VARIABLE: &str = "LASTGOOD_MINISTACK";
+/// Seeds of the adversary.
+const SEEDS: &str = "1000";
 /// How the names of service files end, which lie among the example templates.
 const SERVICE_FILE: &str = ".lastgood.yaml";
 
@@ -24,7 +26,7 @@ pub(super) struct Step {
     pub run: fn(&Path) -> Result<()>,
 }
 
-pub(super) static STEPS: [Step; 8] = [
+pub(super) static STEPS: [Step; 9] = [
     Step {
         name: "format",
         what: "the code is formatted",
@@ -54,6 +56,11 @@ pub(super) static STEPS: [Step; 8] = [
         name: "test",
         what: "all tests, those of the whole system too; no snapshot without a test",
         run: test,
+    },
+    Step {
+        name: "sim",
+        what: "1,000 seeds violate nothing, and every planted bug is found",
+        run: sim,
     },
     Step {
         name: "functions",
@@ -116,6 +123,12 @@ fn test(root: &Path) -> Result<()> {
             .env("INSTA_UPDATE", "no"),
     )?;
     asked_for.compare(root)
+}
+
+/// The adversary: enough seeds to find what a change breaks, in some minutes.
+fn sim(root: &Path) -> Result<()> {
+    process::run(process::cargo(root).args(["sim", "--seeds", SEEDS]))?;
+    process::run(process::cargo(root).args(["sim", "bugs"]))
 }
 
 fn templates(root: &Path) -> Result<()> {

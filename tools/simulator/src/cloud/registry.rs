@@ -1,0 +1,85 @@
+//! S3 and ECR: what was uploaded and pushed, what it is worth, and what became of it.
+
+use std::collections::BTreeMap;
+
+use domain::artefact::{BuildFacts, Content};
+use domain::fact::{ArtefactFound, Proof};
+use domain::{Artefact, Hint};
+
+/// All that was ever uploaded or pushed, by content.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    stored: BTreeMap<Content, Stored>,
+}
+
+/// One artefact as it lies there.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) artefact: Artefact,
+    pub(crate) build: BuildFacts,
+    /// Why it cannot be deployed: an archive without appspec, say.
+    pub(crate) broken: Option<String>,
+    /// Deleted, or archived: an archived image is still listed, and cannot be pulled (ECR user
+    /// guide, "archive-image").
+    pub(crate) gone: bool,
+}
+
+impl Registry {
+    pub(crate) fn put(&mut self, stored: Stored) {
+        self.stored.insert(stored.artefact.content(), stored);
+    }
+
+    pub(crate) fn get(&self, content: &Content) -> Option<&Stored> {
+        self.stored.get(content)
+    }
+
+    pub(crate) fn get_mut(&mut self, content: &Content) -> Option<&mut Stored> {
+        self.stored.get_mut(content)
+    }
+
+    pub(crate) fn artefact(&self, content: &Content) -> Option<Artefact> {
+        self.get(content).map(|stored| stored.artefact.clone())
+    }
+
+    pub(crate) fn is_there(&self, content: &Content) -> bool {
+        self.get(content).is_some_and(|stored| !stored.gone)
+    }
+
+    /// What the platform port's `examine` finds. An image pushed under another tag is the same
+    /// image: the tag is the event's.
+    pub(crate) fn examine(&self, hint: &Hint) -> Option<ArtefactFound> {
+        let (content, tag) = match hint {
+            Hint::Object {
+                bucket,
+                key,
+                version: Some(version),
+                ..
+            } => (Content(format!("{bucket}/{key}@{version}")), None),
+            Hint::Image { digest, tag, .. } => (Content(digest.clone()), tag.clone()),
+            Hint::Object { version: None, .. }
+            | Hint::EcsDeployment { .. }
+            | Hint::CodeDeployDeployment { .. }
+            | Hint::Due { .. } => return None,
+        };
+        let stored = self.get(&content).filter(|stored| !stored.gone)?;
+        let mut artefact = stored.artefact.clone();
+        if let (Artefact::Image { tag: kept, .. }, Some(tag)) = (&mut artefact, tag) {
+            *kept = Some(tag);
+        }
+        let proof = match &stored.broken {
+            Some(why) => Proof::Unusable(why.clone()),
+            None => Proof::Deployable,
+        };
+        Some(ArtefactFound {
+            artefact,
+            build: stored.build.clone(),
+            proof,
+        })
+    }
+
+    /// Why an artefact cannot be deployed any more.
+    pub(crate) fn obstacle(&self, artefact: &Artefact) -> Option<String> {
+        let there = self.is_there(&artefact.content());
+        (!there).then(|| format!("{artefact} is gone"))
+    }
+}

@@ -1,0 +1,206 @@
+//! The history of a world in sentences.
+
+use domain::entry::{Drop, Purpose};
+use domain::fact::Answer;
+use domain::pipeline::WaitingOn;
+use domain::{Entry, ServiceName, What};
+
+/// One entry as a line.
+pub(crate) fn entry(service: &ServiceName, entry: &Entry) -> String {
+    let (seq, why) = (entry.seq, &entry.why);
+    format!("{service}/{seq}  {} ({why})", words(&entry.what))
+}
+
+/// The platform's answer.
+pub(crate) fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Begun { platform_id, .. } => format!("{platform_id} is under way"),
+        Answer::Occupied { by } => format!("{by} is in the way"),
+        Answer::Held(seen) => format!("{} fires", seen.alarm.name()),
+        Answer::Refused(why) => format!("no: {why}"),
+        Answer::Stopping => "it stops".to_owned(),
+        Answer::NeverBegun => "nothing was begun".to_owned(),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others have their words in another function"
+)]
+fn words(what: &What) -> String {
+    match what {
+        What::Configured { config } => format!("is configured, {} stages", config.stages.len()),
+        What::Unclaimed { artefact } => format!("nobody claims {artefact}"),
+        What::ArtefactRejected {
+            artefact, problem, ..
+        } => {
+            format!("{artefact} is rejected: {problem}")
+        }
+        What::Released { release } => format!("release {}: {}", release.number, release.artefact),
+        What::Recalled { release } => format!("release {} is taken up again", release.number),
+        What::Adopted { stage, release } => format!("{stage}: release {release} is its last good"),
+        What::NothingToAdopt { stage } => format!("{stage}: has nothing to go back to"),
+        What::Flooded { count } => format!("{count} releases within a minute"),
+        What::HeldBack { stage, release } => format!("{stage}: release {release} is held back"),
+        What::Offered {
+            stage,
+            release,
+            purpose,
+            ..
+        } => match purpose {
+            Purpose::Release => format!("{stage}: release {release} is offered"),
+            Purpose::Rollback => format!("{stage}: release {release} is to come back"),
+        },
+        What::Overridden { stage, release, .. } => {
+            format!("{stage}: rules are overridden for release {release}")
+        }
+        What::Waits {
+            stage, release, on, ..
+        } => {
+            format!("{stage}: release {release} waits {}", waits(on))
+        }
+        What::Approved {
+            stage, release, by, ..
+        } => {
+            format!("{stage}: {} approves release {release}", by.short())
+        }
+        What::ApprovalsVoided { stage, release, .. } => {
+            format!("{stage}: approvals of release {release} are void")
+        }
+        What::Dropped {
+            stage,
+            release,
+            end,
+            ..
+        } => {
+            format!("{stage}: release {release} {}", dropped(end))
+        }
+        What::StartAsked { order, .. } => {
+            let (stage, release, attempt) = (&order.stage, order.release, &order.attempt);
+            format!("{stage}: release {release} is to start as {attempt}")
+        }
+        _ => course(what),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others have their words in another function"
+)]
+fn course(what: &What) -> String {
+    match what {
+        What::Begun {
+            stage,
+            release,
+            platform_id,
+            ..
+        } => {
+            format!("{stage}: release {release} is under way as {platform_id}")
+        }
+        What::BakeBegun { stage, release, .. } => format!("{stage}: release {release} bakes"),
+        What::Succeeded { stage, release, .. } => format!("{stage}: release {release} is good"),
+        What::Unproven { stage, release, .. } => {
+            format!("{stage}: release {release} ends unproven")
+        }
+        What::Failed {
+            stage,
+            release,
+            problem,
+            ..
+        } => {
+            format!("{stage}: release {release} failed: {problem}")
+        }
+        What::StopAsked {
+            release, to, order, ..
+        } => {
+            let (stage, attempt) = (&order.stage, &order.attempt);
+            format!("{stage}: release {release} is to stop ({attempt}), back to {to}")
+        }
+        What::ReturnAsked { release, order, .. } => {
+            let (stage, to, attempt) = (&order.stage, order.release, &order.attempt);
+            format!("{stage}: release {to} is to replace {release} as {attempt}")
+        }
+        What::RollbackAdopted {
+            stage,
+            release,
+            problem,
+            ..
+        } => {
+            format!("{stage}: the platform undoes release {release}: {problem}")
+        }
+        What::RolledBack {
+            stage, release, to, ..
+        } => match to {
+            Some(to) => format!("{stage}: release {release} is rolled back, {to} runs again"),
+            None => format!("{stage}: release {release} is rolled back, nobody knows to what"),
+        },
+        What::RollbackFailed {
+            stage,
+            release,
+            problem,
+            ..
+        } => {
+            format!("{stage}: rolling release {release} back failed: {problem}")
+        }
+        _ => around(what),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others have their words in another function"
+)]
+fn around(what: &What) -> String {
+    match what {
+        What::Quarantined { stage, release } => {
+            format!("{stage}: release {release} is quarantined")
+        }
+        What::Frozen { stage, freeze } => {
+            let stage = stage.as_ref().map_or("everything", |stage| stage.as_str());
+            format!("{stage}: is frozen: {}", freeze.reason)
+        }
+        What::Thawed { stage } => {
+            let stage = stage.as_ref().map_or("everything", |stage| stage.as_str());
+            format!("{stage}: thaws")
+        }
+        What::AlarmNoted { seen } => format!("alarm {} is {:?}", seen.alarm.name(), seen.state),
+        What::AlarmAfterBake {
+            stage,
+            release,
+            seen,
+        } => {
+            let alarm = seen.alarm.name();
+            format!("{stage}: {alarm} fires after the bake of release {release}")
+        }
+        What::MixtureSeen { stage, release, .. } => {
+            format!("{stage}: not everything runs release {release}")
+        }
+        What::PersonCalled { stage, call } => {
+            let call = crate::tally::name_of(call).replace('_', " ");
+            format!("{stage}: A PERSON IS CALLED: {call}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn waits(on: &WaitingOn) -> String {
+    match on {
+        WaitingOn::Approval { missing, .. } => format!("for {missing} to approve"),
+        WaitingOn::Freeze { by, .. } => format!("for the freeze of {by} to end"),
+        WaitingOn::Window { .. } => "for a window to open".to_owned(),
+        WaitingOn::Alarm { names } => format!("for {} to clear", names.join(", ")),
+        WaitingOn::Stage { busy_with } => format!("for release {busy_with} to be done"),
+        WaitingOn::Turn { behind } => format!("behind release {behind}"),
+        WaitingOn::Target { by, .. } => format!("for {by} to leave the target"),
+    }
+}
+
+fn dropped(end: &Drop) -> String {
+    match end {
+        Drop::Superseded { by } => format!("is superseded by {by}"),
+        Drop::Rejected { by, .. } => format!("is rejected by {}", by.short()),
+        Drop::Expired => "waited too long".to_owned(),
+        Drop::Cancelled { by, .. } => format!("is cancelled by {}", by.short()),
+        Drop::StageRemoved => "has no stage any more".to_owned(),
+    }
+}
