@@ -36,6 +36,9 @@ pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
         | What::Released { .. }
         | What::Recalled { .. }
         | What::Flooded { .. }
+        | What::Switched { .. }
+        | What::SwitchNoted { .. }
+        | What::AllTold { .. }
         | What::AlarmNoted { .. } => None,
     }
 }
@@ -84,6 +87,9 @@ pub(crate) fn release_of(what: &What) -> Option<ReleaseNumber> {
         | What::Flooded { .. }
         | What::Frozen { .. }
         | What::Thawed { .. }
+        | What::Switched { .. }
+        | What::SwitchNoted { .. }
+        | What::AllTold { .. }
         | What::AlarmNoted { .. } => None,
     }
 }

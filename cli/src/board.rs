@@ -16,7 +16,7 @@ pub(crate) struct ServiceView {
     pub(crate) service: ServiceName,
     /// The number of its last entry.
     pub(crate) entries: u64,
-    /// A freeze of the whole service, while it holds.
+    /// A freeze of the whole service, or of everything, while it holds.
     pub(crate) freeze: Option<Freeze>,
     pub(crate) stages: Vec<StageView>,
 }
@@ -108,7 +108,11 @@ impl ServiceView {
         Some(Self {
             service: pipeline.service.clone(),
             entries: pipeline.seq,
-            freeze: pipeline.freeze.clone().filter(|freeze| freeze.holds(now)),
+            freeze: [&pipeline.freeze, &pipeline.switch.freeze]
+                .into_iter()
+                .flatten()
+                .find(|freeze| freeze.holds(now))
+                .cloned(),
             stages: stages.collect(),
         })
     }

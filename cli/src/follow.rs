@@ -123,6 +123,9 @@ impl Goal<'_> {
             | What::Quarantined { .. }
             | What::Frozen { .. }
             | What::Thawed { .. }
+            | What::Switched { .. }
+            | What::SwitchNoted { .. }
+            | What::AllTold { .. }
             | What::AlarmNoted { .. }
             | What::AlarmAfterBake { .. }
             | What::MixtureSeen { .. }

@@ -174,42 +174,6 @@ impl Session {
         answer::report(&service, &answer, &self.times)
     }
 
-    /// Asks the same of several services, one after the other. One that refuses does not hold up
-    /// the others; the worst outcome is the whole's.
-    pub(crate) async fn ask_all(
-        &self,
-        services: &[ServiceName],
-        ask: impl Fn(&ServiceName) -> Ask,
-    ) -> Result<Report, Failure> {
-        let mut answers = Vec::new();
-        let mut texts = Vec::new();
-        let mut failed: Option<Failure> = None;
-        for service in services {
-            let told = self
-                .answer(service.clone(), ask(service))
-                .await
-                .and_then(|answer| {
-                    let report = answer::report(service, &answer, &self.times)?;
-                    answers.push(serde_json::json!({ "service": service, "answer": answer }));
-                    Ok(report.text)
-                });
-            match told {
-                Ok(text) => texts.push(text),
-                Err(failure) => {
-                    self.screen.say(&failure.message);
-                    failed = Some(match failed {
-                        Some(first) => first.because(format!("{service}: {}", failure.message)),
-                        None => failure,
-                    });
-                }
-            }
-        }
-        match failed {
-            Some(failure) => Err(failure.because(format!("{} done", texts.len()))),
-            None => Ok(Report::new(&answers, texts.join("\n"))),
-        }
-    }
-
     async fn answer(&self, service: ServiceName, ask: Ask) -> Result<Answer, Failure> {
         match self.reply(service, ask).await? {
             Reply::Answer(answer) => Ok(answer),

@@ -54,11 +54,16 @@ impl Ledger for Said {
         Ok(Loaded {
             pipeline: self.pipeline.clone(),
             recalled,
+            switch: Some(domain::switch::Switch::default()),
         })
     }
 
     async fn commit(&self, _: &Commit) -> Result<(), LedgerError> {
         Err(LedgerError::Unavailable("it only says".into()))
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        Ok(vec![self.pipeline.service.clone()])
     }
 
     async fn watchers(&self, _: &Subject) -> Result<Vec<Watcher>, LedgerError> {

@@ -245,6 +245,11 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
             )
         }
         What::Thawed { stage } => format!("{} is thawed", scope(stage.as_ref())),
+        What::Switched { switch } | What::SwitchNoted { switch } => match &switch.freeze {
+            Some(made) => format!("everything is frozen {}", freeze(made, times)),
+            None => "everything is thawed".to_owned(),
+        },
+        What::AllTold { turned } => format!("every service was told of entry {turned}"),
         What::AlarmNoted { seen } => {
             format!(
                 "alarm {} is {}: {}",

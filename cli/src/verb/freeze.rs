@@ -5,7 +5,6 @@ use domain::{ServiceName, SignedDuration, StageName, Timestamp};
 use intake::wire::Ask;
 use jiff::{Span, SpanRelativeTo};
 
-use crate::book;
 use crate::failure::Failure;
 use crate::screen::Report;
 use crate::session::Session;
@@ -23,7 +22,7 @@ pub(crate) struct Freeze {
     service: Option<ServiceName>,
     /// The stage [default: all of the service]
     stage: Option<StageName>,
-    /// Every service
+    /// Every service, those described later too
     #[arg(long, conflicts_with = "stage")]
     all: bool,
     /// Why, for the ledger
@@ -62,25 +61,13 @@ impl Freeze {
             })?),
             None => until,
         };
-        if let Some(service) = service {
-            return session
-                .ask(
-                    service,
-                    Ask::Freeze {
-                        stage,
-                        reason,
-                        until: end,
-                    },
-                )
-                .await;
-        }
-        let ledger = session.ledger().await?;
-        let services = ledger.services().await.map_err(book::failure)?;
-        let ask = |_: &ServiceName| Ask::Freeze {
-            stage: None,
-            reason: reason.clone(),
+        let ask = Ask::Freeze {
+            stage,
+            reason,
             until: end,
         };
-        session.ask_all(&services, ask).await
+        // What is asked of everything is one request: the switch holds from its answer on.
+        let service = service.unwrap_or_else(ServiceName::everything);
+        session.ask(service, ask).await
     }
 }

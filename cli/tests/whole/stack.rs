@@ -306,11 +306,11 @@ fn reads(stack: &Stack) {
         "--command-url",
         &url,
     ]);
-    assert_eq!(frozen[0]["service"], "web");
+    assert_eq!(frozen["reason"], "frozen_already");
     let asked: Vec<_> = server.seen().iter().map(|seen| seen.json()).collect();
     assert_eq!(
         (asked.len(), &asked[0]["do"], &asked[0]["service"]),
-        (1, &"freeze".into(), &"web".into())
+        (1, &"freeze".into(), &"everything".into())
     );
     let verified = json(&["verify"]);
     assert_eq!(

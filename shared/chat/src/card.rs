@@ -254,6 +254,9 @@ pub(crate) fn step(entry: &Entry, id: &EntryId) -> Option<(StageName, ReleaseNum
         | What::Quarantined { .. }
         | What::Frozen { .. }
         | What::Thawed { .. }
+        | What::Switched { .. }
+        | What::SwitchNoted { .. }
+        | What::AllTold { .. }
         | What::AlarmNoted { .. } => None,
     }
 }

@@ -18,12 +18,28 @@ pub const TRIES_MAX: u32 = 5;
 /// When to look at a pipeline again; `None` when nothing is due without an event.
 #[must_use]
 pub fn due_at(pipeline: &Pipeline) -> Option<Timestamp> {
-    let config = pipeline.config.as_ref()?;
-    config
-        .stages
-        .iter()
+    let stages = pipeline.config.iter().flat_map(|config| &config.stages);
+    stages
         .filter_map(|stage| Some((stage, pipeline.stages.get(&stage.name)?)))
         .filter_map(|(config, stage)| stage_due_at(config, stage))
+        .chain(switch_due_at(pipeline))
+        .min()
+}
+
+/// Only the reserved pipeline turns the switch; what waits for it elsewhere knows its end itself.
+fn switch_due_at(pipeline: &Pipeline) -> Option<Timestamp> {
+    if !pipeline.service.is_everything() {
+        return None;
+    }
+    // When to go on telling pipelines of the switch, because who began it may have died.
+    let telling = pipeline
+        .telling_since
+        .map(|since| after(since, ANSWER_WITHIN));
+    // When the freeze of everything ends.
+    let ends = pipeline.switch.freeze.as_ref();
+    telling
+        .into_iter()
+        .chain(ends.and_then(|freeze| freeze.until))
         .min()
 }
 

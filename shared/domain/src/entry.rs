@@ -12,7 +12,9 @@ use crate::fact::{Despite, RequestId};
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
 use crate::pipeline::{Cause, Freeze, WaitingOn};
 use crate::reason::Reason;
+use crate::switch::Switch;
 
+pub use crate::call::Call;
 pub use crate::order::{Action, AlarmsAtStart, Order, StopOrder};
 
 /// The format every entry is written in. Raised when an older reader could misread a newer entry.
@@ -320,6 +322,21 @@ pub enum What {
         /// The stage; none means the service's own freeze.
         stage: Option<StageName>,
     },
+    /// The switch for all was turned: everything is frozen, or no longer.
+    Switched {
+        /// As it is now.
+        switch: Switch,
+    },
+    /// A pipeline was told of the switch for all.
+    SwitchNoted {
+        /// As it was told.
+        switch: Switch,
+    },
+    /// Every pipeline was told of a turn of the switch.
+    AllTold {
+        /// The entry that turned it.
+        turned: u64,
+    },
     /// What the ledger believes about an alarm changed.
     AlarmNoted {
         /// The alarm as it was seen.
@@ -392,65 +409,6 @@ pub enum Drop {
     StageRemoved,
 }
 
-/// Why a person is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Call {
-    /// The release is bad and there is nothing to go back to.
-    NothingToReturnTo {
-        /// The release.
-        release: ReleaseNumber,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The release is bad, but going back would not bring the old state back.
-    Irreversible {
-        /// The release.
-        release: ReleaseNumber,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The rollback itself failed.
-    RollbackFailed {
-        /// Where it was to go.
-        to: ReleaseNumber,
-        /// What went wrong.
-        problem: String,
-    },
-    /// Rolled back, and the alarm still fires.
-    StillFiring {
-        /// The alarms.
-        alarms: Vec<String>,
-    },
-    /// So many automatic rollbacks that the stage was frozen.
-    TooManyRollbacks {
-        /// How many within a day.
-        count: u32,
-    },
-    /// The platform undid a deployment, and what runs now is not last good.
-    ReturnedElsewhere {
-        /// What was expected.
-        expected: ReleaseNumber,
-    },
-    /// The target runs something else than was deployed.
-    RunsSomethingElse {
-        /// The release that should run.
-        release: ReleaseNumber,
-    },
-    /// An action could not be carried out.
-    ActionRefused {
-        /// The release.
-        release: ReleaseNumber,
-        /// The platform's words.
-        problem: String,
-    },
-    /// An action that was no longer wanted took effect all the same.
-    LateAction {
-        /// Its mark.
-        attempt: EntryId,
-    },
-}
-
 impl What {
     /// The action it asks for, if any.
     #[must_use]
@@ -486,6 +444,9 @@ impl What {
             | Self::Quarantined { .. }
             | Self::Frozen { .. }
             | Self::Thawed { .. }
+            | Self::Switched { .. }
+            | Self::SwitchNoted { .. }
+            | Self::AllTold { .. }
             | Self::AlarmNoted { .. }
             | Self::AlarmAfterBake { .. }
             | Self::MixtureSeen { .. }

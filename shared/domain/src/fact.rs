@@ -8,6 +8,8 @@ use crate::alarm::AlarmSeen;
 use crate::artefact::{Artefact, BuildFacts, Content};
 use crate::config::ServiceConfig;
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
+use crate::pipeline::Freeze;
+use crate::switch::Switch;
 
 /// What happened outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,13 @@ pub enum Fact {
     Acted(Acted),
     /// A person asks. Its key: the request's id.
     Asked(Asked),
+    /// The switch for all was turned. Its key: the entry that turned it.
+    Switched(Switch),
+    /// Every pipeline was told of a turn of the switch. Its key: the entry that turned it.
+    AllTold {
+        /// That entry's number.
+        turned: u64,
+    },
     /// Time passed. Applying it twice changes nothing because what was due is done.
     TimePassed,
 }
@@ -145,6 +154,8 @@ pub enum Answer {
     Stopping,
     /// A stop found that nothing had ever been begun.
     NeverBegun,
+    /// Nothing was begun because a freeze came first.
+    Frozen(Freeze),
     /// Nothing was begun because an alarm fires right now.
     Held(AlarmSeen),
     /// Nothing was begun because somebody else's deployment occupies the target.
@@ -228,7 +239,7 @@ pub enum Request {
         /// Why.
         reason: String,
     },
-    /// Hold deployments.
+    /// Hold deployments. Asked of [`EVERYTHING`](crate::name::EVERYTHING), of every service.
     Freeze {
         /// The stage; none means all of the service.
         stage: Option<StageName>,

@@ -12,6 +12,8 @@ pub const NAME_LENGTH_MAX: usize = 48;
 
 /// The reserved pipeline that records artefacts no service claims.
 pub const UNCLAIMED: &str = "unclaimed";
+/// The reserved pipeline whose snapshot is the switch for all: see [`crate::switch`].
+pub const EVERYTHING: &str = "everything";
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +127,20 @@ text_name!(
     |text| text.starts_with("arn:") && text.contains(":cloudwatch:") && text.contains(":alarm:"),
     NameError::Alarm
 );
+
+impl ServiceName {
+    /// The reserved pipeline of the switch for all.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(EVERYTHING.to_owned())
+    }
+
+    /// Whether it is the reserved pipeline of the switch for all.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.0 == EVERYTHING
+    }
+}
 
 impl Region {
     /// The partition of its ARNs: `aws`, `aws-cn` or `aws-us-gov`.

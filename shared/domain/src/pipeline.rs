@@ -14,6 +14,7 @@ use crate::config::{ServiceConfig, StageConfig};
 use crate::entry::Purpose;
 use crate::fact::{Despite, RequestId};
 use crate::name::{AlarmArn, EntryId, Identity, ReleaseNumber, ServiceName, StageName};
+use crate::switch::Switch;
 
 /// The format the snapshot is written in. A function that meets a newer one leaves it alone:
 /// writing it back would drop what it cannot read.
@@ -58,6 +59,13 @@ pub struct Pipeline {
     pub arrivals: Vec<Timestamp>,
     /// When people were last told of a flood.
     pub flood_told_at: Option<Timestamp>,
+    /// The switch for all, as far as this pipeline was told of it.
+    #[serde(default, skip_serializing_if = "Switch::is_untouched")]
+    pub switch: Switch,
+    /// When the switch was turned, while not every pipeline was told. Only the reserved pipeline
+    /// of the switch has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telling_since: Option<Timestamp>,
 }
 
 /// One stage's state.
@@ -311,6 +319,17 @@ pub struct Freeze {
 }
 
 impl Freeze {
+    /// What a deployment waits for that it holds.
+    #[must_use]
+    pub fn waiting_on(&self) -> WaitingOn {
+        let by = self.by.as_ref().map_or("a rule", |by| by.short());
+        WaitingOn::Freeze {
+            by: by.to_owned(),
+            reason: self.reason.clone(),
+            until: self.until,
+        }
+    }
+
     /// Whether it still holds. Only its end counts: it was made to hold from its making on.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
@@ -336,6 +355,8 @@ impl Pipeline {
             requests: Vec::new(),
             arrivals: Vec::new(),
             flood_told_at: None,
+            switch: Switch::default(),
+            telling_since: None,
         }
     }
 
@@ -368,10 +389,10 @@ impl Pipeline {
             .collect()
     }
 
-    /// The freeze that holds deployments to a stage now: its own, or the service's.
+    /// The freeze that holds deployments to a stage now: its own, the service's, or everything's.
     #[must_use]
     pub fn freeze_of(&self, stage: &Stage, now: Timestamp) -> Option<Freeze> {
-        [&stage.freeze, &self.freeze]
+        [&stage.freeze, &self.freeze, &self.switch.freeze]
             .into_iter()
             .flatten()
             .find(|freeze| freeze.holds(now))

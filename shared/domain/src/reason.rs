@@ -95,6 +95,8 @@ pub enum Reason {
     },
     /// The target is occupied by somebody else's deployment.
     TargetOccupied,
+    /// A freeze came before it began.
+    Frozen,
     /// More releases than the service's limit within a minute.
     Flood,
 
@@ -130,6 +132,8 @@ pub enum Reason {
         /// The attempt.
         attempt: EntryId,
     },
+    /// The switch for all was turned.
+    SwitchTurned,
     /// Nothing changed.
     NothingNew,
     /// The request was done before.
@@ -283,6 +287,7 @@ impl fmt::Display for Reason {
                 write!(f, "alarm {alarm} was firing before it began")
             }
             Self::TargetOccupied => f.write_str("somebody else's deployment occupies the target"),
+            Self::Frozen => f.write_str("a freeze came before it began"),
             Self::Flood => f.write_str("more releases arrive than the service's limit"),
             Self::ArtefactKnown {
                 release: Some(release),
@@ -304,6 +309,7 @@ impl fmt::Display for Reason {
             Self::AttemptNotCurrent { attempt } => {
                 write!(f, "{attempt} is not what the stage is doing now")
             }
+            Self::SwitchTurned => f.write_str("everything was frozen or thawed"),
             Self::NothingNew => f.write_str("nothing changed"),
             Self::RequestKnown => f.write_str("the request was done before"),
             Self::NothingDue => f.write_str("nothing is due"),

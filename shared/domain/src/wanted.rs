@@ -1,9 +1,12 @@
 //! The last look before acting: is what an entry asked for still wanted? `deployer` asks this with
 //! a snapshot it has just read, so that an entry that comes late or twice does no harm.
 
-use crate::entry::Action;
-use crate::pipeline::{How, Phase, Pipeline};
+use jiff::Timestamp;
+
+use crate::entry::{Action, Order, Purpose};
+use crate::pipeline::{Freeze, How, Phase, Pipeline};
 use crate::reason::Reason;
+use crate::switch::Switch;
 
 /// Whether an action is still wanted.
 ///
@@ -37,6 +40,37 @@ pub fn wanted(pipeline: &Pipeline, action: Action<'_>) -> Result<(), Reason> {
     } else {
         Err(Reason::NothingNew)
     }
+}
+
+/// Whether an order begins something new. What goes back passes every freeze.
+#[must_use]
+pub fn goes_forward(pipeline: &Pipeline, order: &Order) -> bool {
+    let active = pipeline
+        .stage(&order.stage)
+        .and_then(|(_, stage)| stage.active.as_ref());
+    active.is_some_and(|active| {
+        active.offer.purpose == Purpose::Release && matches!(active.phase, Phase::Starting { .. })
+    })
+}
+
+/// The freeze that came between asking for a deployment and beginning it: the stage's, the
+/// service's, or everything's.
+#[must_use]
+pub fn frozen(
+    pipeline: &Pipeline,
+    switch: &Switch,
+    order: &Order,
+    now: Timestamp,
+) -> Option<Freeze> {
+    if !goes_forward(pipeline, order) {
+        return None;
+    }
+    let (_, stage) = pipeline.stage(&order.stage)?;
+    let own = [&stage.freeze, &pipeline.freeze].into_iter().flatten();
+    own.filter(|freeze| freeze.holds(now))
+        .chain(switch.holding(now))
+        .next()
+        .cloned()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use domain::alarm::{AlarmSeen, MissingData};
 use domain::entry::{Action, AlarmsAtStart, Order};
 use domain::fact::{Acted, Answer, Progress};
-use domain::pipeline::Pipeline;
-use domain::wanted::wanted;
+use domain::pipeline::{Freeze, Pipeline};
+use domain::wanted::{frozen, goes_forward, wanted};
 use domain::{Entry, Fact, Reason, ServiceName};
 
 use crate::EngineError;
@@ -19,6 +19,9 @@ pub enum CarriedOut {
     NothingAsked,
     /// It is no longer wanted.
     Dropped(Reason),
+    /// The switch for all cannot be read, so nothing new is begun; the ledger asks again when no
+    /// answer comes.
+    Withheld,
     /// It was done, or refused, and the ledger knows.
     Done(Box<Turned>),
 }
@@ -38,7 +41,8 @@ pub async fn carry_out(
     let Some(action) = entry.what.action() else {
         return Ok(CarriedOut::NothingAsked);
     };
-    let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
+    let loaded = ledger.load(service, &Mention::Nothing).await?;
+    let (pipeline, switch) = (loaded.pipeline, loaded.switch);
     if let Err(reason) = wanted(&pipeline, action) {
         let Some(landed) = landed(platform, &pipeline, action).await? else {
             return Ok(CarriedOut::Dropped(reason));
@@ -48,7 +52,12 @@ pub async fn carry_out(
     }
     let (stage, attempt, answer) = match action {
         Action::Deploy(order) => {
-            let answer = deploy(platform, &pipeline, order).await;
+            let freeze = match &switch {
+                Some(switch) => frozen(&pipeline, switch, order, clock.now()),
+                None if goes_forward(&pipeline, order) => return Ok(CarriedOut::Withheld),
+                None => None,
+            };
+            let answer = deploy(platform, &pipeline, order, freeze).await;
             (order.stage.clone(), order.attempt.clone(), answer)
         }
         Action::Stop(order) => (
@@ -118,14 +127,11 @@ async fn deploy(
     platform: &impl Platform,
     pipeline: &Pipeline,
     order: &Order,
+    freeze: Option<Freeze>,
 ) -> Result<Answer, PlatformError> {
-    let held = firing(platform, pipeline, order).await?.map(Answer::Held);
-    let held = match held {
-        Some(held) => Some(held),
-        None => platform
-            .obstacle(&order.artefact)
-            .await?
-            .map(Answer::Refused),
+    let held = match freeze {
+        Some(freeze) => Some(Answer::Frozen(freeze)),
+        None => against(platform, pipeline, order).await?,
     };
     if let Some(held) = held {
         let (progress, _) = platform
@@ -136,6 +142,19 @@ async fn deploy(
         }
     }
     platform.deploy(order).await
+}
+
+/// What the world has against a start: an alarm that fires, or an artefact that is gone.
+async fn against(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    order: &Order,
+) -> Result<Option<Answer>, PlatformError> {
+    if let Some(seen) = firing(platform, pipeline, order).await? {
+        return Ok(Some(Answer::Held(seen)));
+    }
+    let obstacle = platform.obstacle(&order.artefact).await?;
+    Ok(obstacle.map(Answer::Refused))
 }
 
 async fn firing(

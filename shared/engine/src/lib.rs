@@ -14,6 +14,7 @@ pub mod look;
 pub mod memory;
 pub mod ports;
 pub mod receive;
+pub mod spread;
 pub mod tell;
 pub mod turn;
 pub mod units;

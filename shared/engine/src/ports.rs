@@ -11,6 +11,7 @@ use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
 use domain::pipeline::Pipeline;
+use domain::switch::Switch;
 use domain::{
     AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, Timestamp,
 };
@@ -46,6 +47,9 @@ pub struct Loaded {
     pub pipeline: Pipeline,
     /// The mentioned artefact's place, or the mentioned release.
     pub recalled: domain::decide::Recalled,
+    /// The switch for all. `None` when what is stored cannot be read: nothing new is begun then,
+    /// and what goes back goes on.
+    pub switch: Option<Switch>,
 }
 
 /// The ledger. All reads are strongly consistent unless said otherwise.
@@ -54,12 +58,16 @@ pub struct Loaded {
     reason = "used with one runtime and static types only"
 )]
 pub trait Ledger {
-    /// Loads a pipeline together with what a fact mentions, in one round trip.
+    /// Loads a pipeline together with what a fact mentions and the switch for all, in one round
+    /// trip.
     async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError>;
 
     /// Writes everything of a commit, or nothing. On [`LedgerError::Stale`] nothing was written:
     /// load and decide again. An answer that was lost is no harm: the same commit again succeeds.
     async fn commit(&self, commit: &Commit) -> Result<(), LedgerError>;
+
+    /// All services that were ever described, by name.
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError>;
 
     /// Who watches a subject.
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError>;

@@ -5,12 +5,17 @@ use std::collections::BTreeSet;
 use domain::commit::Watcher;
 use domain::fact::{Asked, Request};
 use domain::hint::{Input, Subject};
+use domain::switch::Switch;
 use domain::{Fact, ServiceName};
 
 use crate::EngineError;
 use crate::look::{find, look};
 use crate::ports::{Clock, Ledger, Platform};
+use crate::spread::spread;
 use crate::turn::{Turned, turn};
+
+/// Most pipelines told of the switch for all in one go: some 15 ms each, and `command` has 30 s.
+const TOLD_MAX: usize = 500;
 
 /// Takes one event in: looks if it only hints, and takes a turn for every service it concerns. One
 /// service in trouble keeps no other waiting; its error is reported after all had their turn.
@@ -49,10 +54,23 @@ pub async fn receive(
             }
         }
     }
+    if let Some(switch) = turned.iter().find_map(to_spread) {
+        // The switch holds already, and it is due to be spread again until all were told.
+        match spread(ledger, clock, &switch, TOLD_MAX).await {
+            Ok(done) => turned.extend(done),
+            Err(error) => tracing::error!(%error, "not every service knows the switch for all"),
+        }
+    }
     match trouble {
         Some(error) => Err(error.into()),
         None => Ok(turned),
     }
+}
+
+/// The switch for all, when not every service was told of its last turn.
+fn to_spread(turned: &Turned) -> Option<Switch> {
+    let untold = turned.after.telling_since.is_some();
+    untold.then(|| turned.after.switch.clone())
 }
 
 /// A new configuration comes with what runs on its stages; nobody but us can say that.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::apply::Illegal;
 use domain::chain::Sealed;
 use domain::fact::Request;
 use domain::reason::Verdict;
-use domain::{Commit, Decision, Fact, Pipeline, Reason, ServiceName, decide};
+use domain::{Commit, Decision, Fact, Pipeline, Reason, ServiceName, decide, decide_under};
 
 use crate::ports::{Clock, Ledger, LedgerError, Mention};
 
@@ -64,8 +65,12 @@ async fn once(
     mention: &Mention,
 ) -> Result<Turned, LedgerError> {
     let loaded = ledger.load(service, mention).await?;
-    let decision: Decision = decide(&loaded.pipeline, &loaded.recalled, fact, clock.now())
-        .map_err(|illegal| LedgerError::Corrupt(illegal.to_string()))?;
+    let (pipeline, recalled) = (&loaded.pipeline, &loaded.recalled);
+    let decided: Result<Decision, Illegal> = match &loaded.switch {
+        Some(switch) => decide_under(switch, pipeline, recalled, fact, clock.now()),
+        None => decide(pipeline, recalled, fact, clock.now()),
+    };
+    let decision = decided.map_err(|illegal| LedgerError::Corrupt(illegal.to_string()))?;
     let verdict = decision.verdict();
     let reason = decision.reason.clone();
     let Some(commit) = Commit::of(&loaded.pipeline, decision) else {
@@ -108,6 +113,11 @@ fn mention(fact: &Fact) -> Mention {
             | Request::Freeze { .. }
             | Request::Thaw { .. } => Mention::Nothing,
         },
-        Fact::Alarm(_) | Fact::Observed(_) | Fact::Acted(_) | Fact::TimePassed => Mention::Nothing,
+        Fact::Alarm(_)
+        | Fact::Observed(_)
+        | Fact::Acted(_)
+        | Fact::Switched(_)
+        | Fact::AllTold { .. }
+        | Fact::TimePassed => Mention::Nothing,
     }
 }

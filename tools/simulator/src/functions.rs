@@ -268,6 +268,11 @@ async fn carry_out_all(ports: &Ports, commit: &CommitImage) -> Result<(), String
                     .shared
                     .path("an action that was no longer wanted was dropped");
             }
+            Ok(CarriedOut::Withheld) => {
+                ports
+                    .shared
+                    .path("nothing was begun because the switch for all could not be read");
+            }
             Ok(CarriedOut::Done(turned)) => count(ports, &turned),
             Err(error) => {
                 ports.failed(&error);

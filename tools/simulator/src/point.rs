@@ -21,6 +21,7 @@ pub(crate) enum Function {
 pub(crate) enum Call {
     Load,
     Commit,
+    Services,
     Watchers,
     Overdue,
     Examine,

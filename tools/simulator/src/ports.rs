@@ -404,6 +404,11 @@ impl Ledger for Ports {
         self.store(commit).await
     }
 
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        let asked = self.shared.ledger.services();
+        self.reads(Call::Services, asked).await
+    }
+
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
         let asked = self.shared.ledger.watchers(subject);
         self.reads(Call::Watchers, asked).await

@@ -16,6 +16,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Begun { platform_id, .. } => format!("{platform_id} is under way"),
         Answer::Occupied { by } => format!("{by} is in the way"),
+        Answer::Frozen(freeze) => format!("it is frozen: {}", freeze.reason),
         Answer::Held(seen) => format!("{} fires", seen.alarm.name()),
         Answer::Refused(why) => format!("no: {why}"),
         Answer::Stopping => "it stops".to_owned(),
@@ -163,6 +164,10 @@ fn around(what: &What) -> String {
             let stage = stage.as_ref().map_or("everything", |stage| stage.as_str());
             format!("{stage}: thaws")
         }
+        What::Switched { switch } | What::SwitchNoted { switch } => match &switch.freeze {
+            Some(freeze) => format!("every service is frozen: {}", freeze.reason),
+            None => "every service thaws".to_owned(),
+        },
         What::AlarmNoted { seen } => format!("alarm {} is {:?}", seen.alarm.name(), seen.state),
         What::AlarmAfterBake {
             stage,

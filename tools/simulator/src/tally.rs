@@ -115,6 +115,7 @@ fn strikes_at(point: Point) -> Vec<Adversary> {
         (
             Call::Load
             | Call::Commit
+            | Call::Services
             | Call::Watchers
             | Call::Overdue
             | Call::Examine

@@ -92,6 +92,10 @@ impl Ledger for DynamoLedger {
         write::commit(self, commit).await
     }
 
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        read::services(self).await
+    }
+
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
         read::watchers(self, subject).await
     }

@@ -7,6 +7,7 @@ use domain::chain::Sealed;
 use domain::commit::Watcher;
 use domain::decide::Recalled;
 use domain::hint::Subject;
+use domain::switch::Switch;
 use domain::{Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
 use engine::{LedgerError, Loaded, Mention};
 use futures_util::future::try_join_all;
@@ -31,8 +32,12 @@ pub(super) async fn load(
         Mention::Artefact(artefact) => Some(items::claim_key(service, artefact)),
         Mention::Release(number) => Some(items::release_key(service, *number)),
     };
+    let everything = ServiceName::everything();
+    // DynamoDB refuses the same key twice.
+    let switch_key = (*service != everything).then(|| items::pipeline_key(&everything));
     let keys = std::iter::once(pipeline_key.clone())
         .chain(mentioned.clone())
+        .chain(switch_key.clone())
         .collect();
     let found = batch(ledger, keys).await?;
     let at = |key: &Item| found.iter().find(|item| is_at(item, key));
@@ -49,7 +54,26 @@ pub(super) async fn load(
             Recalled::Release(Box::new(items::read_release(item)?))
         }
     };
-    Ok(Loaded { pipeline, recalled })
+    let switch = switch(switch_key.as_ref().unwrap_or(&pipeline_key), at);
+    Ok(Loaded {
+        pipeline,
+        recalled,
+        switch,
+    })
+}
+
+/// The switch for all. What cannot be read keeps no service from going back.
+fn switch<'a>(key: &Item, at: impl FnOnce(&Item) -> Option<&'a Item>) -> Option<Switch> {
+    let Some(item) = at(key) else {
+        return Some(Switch::default());
+    };
+    match items::read_snapshot(item) {
+        Ok(pipeline) => Some(pipeline.switch),
+        Err(error) => {
+            tracing::error!(%error, "the switch for all cannot be read: nothing new is begun");
+            None
+        }
+    }
 }
 
 /// Snapshots, in the order asked for.

@@ -3,7 +3,7 @@
 use super::Severity;
 use crate::entry::{Call, Drop, Purpose, What};
 use crate::name::{ReleaseNumber, ServiceName, StageName};
-use crate::pipeline::WaitingOn;
+use crate::pipeline::{Freeze, WaitingOn};
 
 pub(super) struct Told {
     pub(super) kind: &'static str,
@@ -223,8 +223,11 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
         },
         What::Frozen { stage, freeze } => Told {
             stage: stage.clone(),
-            detail: Some(freeze.reason.clone()),
-            ..plain("frozen", Attention, "frozen")
+            ..frozen(freeze)
+        },
+        What::Switched { switch } => match &switch.freeze {
+            Some(freeze) => frozen(freeze),
+            None => plain("thawed", Info, "thawed"),
         },
         What::Thawed { stage } => Told {
             stage: stage.clone(),
@@ -277,8 +280,17 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
         | What::Begun { .. }
         | What::BakeBegun { .. }
         | What::Quarantined { .. }
+        | What::SwitchNoted { .. }
+        | What::AllTold { .. }
         | What::AlarmNoted { .. } => return None,
     })
+}
+
+fn frozen(freeze: &Freeze) -> Told {
+    Told {
+        detail: Some(freeze.reason.clone()),
+        ..plain("frozen", Severity::Attention, "frozen")
+    }
 }
 
 fn dropped(stage: &StageName, release: ReleaseNumber, end: &Drop) -> Told {

@@ -17,6 +17,7 @@ use crate::name::{EntryId, ReleaseNumber, StageName};
 use crate::pipeline::{
     ARRIVALS_KEPT, Cause, Freeze, How, Offer, Pipeline, RELEASES_KEPT, REQUESTS_KEPT, Stage,
 };
+use crate::switch::Switch;
 
 /// How long an automatic rollback counts against a stage.
 pub const ROLLBACKS_COUNT_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -39,6 +40,12 @@ pub enum Illegal {
         seq: u64,
         /// The stage.
         stage: StageName,
+    },
+    /// It brings a turn of the switch for all that is not newer.
+    #[error("entry {seq} brings an old turn of the switch for all")]
+    Switch {
+        /// Its number.
+        seq: u64,
     },
     /// The deployment it names is not where the entry needs it.
     #[error("entry {seq} cannot happen to deployment {deployment} now")]
@@ -95,6 +102,12 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
             *freeze_of(pipeline, entry, stage.as_ref())? = Some(freeze.clone());
         }
         What::Thawed { stage } => *freeze_of(pipeline, entry, stage.as_ref())? = None,
+        What::Switched { switch } => {
+            turn(pipeline, entry, switch)?;
+            pipeline.telling_since = Some(entry.at);
+        }
+        What::SwitchNoted { switch } => turn(pipeline, entry, switch)?,
+        What::AllTold { .. } => pipeline.telling_since = None,
         What::Adopted { stage, .. }
         | What::Offered { stage, .. }
         | What::Overridden { stage, .. }
@@ -359,6 +372,15 @@ fn note_alarm(pipeline: &mut Pipeline, seen: &AlarmSeen) {
             stage.recovers_until = None;
         }
     }
+}
+
+/// A pipeline never goes back to an older turn of the switch.
+fn turn(pipeline: &mut Pipeline, entry: &Entry, switch: &Switch) -> Result<(), Illegal> {
+    if switch.turned <= pipeline.switch.turned {
+        return Err(Illegal::Switch { seq: entry.seq });
+    }
+    pipeline.switch = switch.clone();
+    Ok(())
 }
 
 fn freeze_of<'a>(

@@ -66,42 +66,23 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
             draft.write(what, Reason::PlatformReported);
             Reason::PlatformReported
         }
+        Answer::Frozen(freeze) => waits(draft, name, active, freeze.waiting_on(), Reason::Frozen),
         Answer::Held(seen) => {
-            let names = vec![seen.alarm.name().to_owned()];
-            let why = Reason::AlarmFiringBefore {
-                alarm: seen.alarm.name().to_owned(),
+            let alarm = seen.alarm.name().to_owned();
+            let on = WaitingOn::Alarm {
+                names: vec![alarm.clone()],
             };
-            let on = WaitingOn::Alarm { names };
-            draft.write(
-                What::Waits {
-                    stage,
-                    deployment,
-                    release,
-                    on,
-                },
-                why.clone(),
-            );
-            arrive::give_way(draft, name, &active.offer);
+            let why = Reason::AlarmFiringBefore { alarm };
+            let why = waits(draft, name, active, on, why);
             let _ = alarms::changed(draft, seen);
             why
         }
         Answer::Occupied { by } => {
-            let again_at = after(draft.now, AGAIN_AFTER);
             let on = WaitingOn::Target {
                 by: by.clone(),
-                again_at,
+                again_at: after(draft.now, AGAIN_AFTER),
             };
-            draft.write(
-                What::Waits {
-                    stage,
-                    deployment,
-                    release,
-                    on,
-                },
-                Reason::TargetOccupied,
-            );
-            arrive::give_way(draft, name, &active.offer);
-            Reason::TargetOccupied
+            waits(draft, name, active, on, Reason::TargetOccupied)
         }
         Answer::Refused(problem) => {
             observe::refused(draft, name, problem.clone());
@@ -109,6 +90,25 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
         }
         Answer::Stopping | Answer::NeverBegun => Reason::NothingNew,
     }
+}
+
+/// Nothing was begun: it waits again.
+fn waits(
+    draft: &mut Draft,
+    name: &StageName,
+    active: &Active,
+    on: WaitingOn,
+    why: Reason,
+) -> Reason {
+    let what = What::Waits {
+        stage: name.clone(),
+        deployment: active.offer.id.clone(),
+        release: active.offer.release,
+        on,
+    };
+    draft.write(what, why.clone());
+    arrive::give_way(draft, name, &active.offer);
+    why
 }
 
 fn undoing(draft: &mut Draft, name: &StageName, how: How, answer: &Answer) -> Reason {

@@ -1,6 +1,7 @@
 //! What people ask for. Who may ask at all is IAM's business; who may approve is the gate's.
 
-use super::{Draft, Recalled, arrive, configure, gate, undo};
+use super::{Draft, Recalled, arrive, configure, gate, switch, undo};
+use crate::config::{ApprovalRule, AuthorMay};
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{Asked, Despite, Request};
 use crate::name::{Identity, ReleaseNumber, StageName};
@@ -11,6 +12,9 @@ use jiff::Timestamp;
 pub(super) fn asked(draft: &mut Draft, recalled: &Recalled, asked: &Asked) -> Reason {
     if draft.pipeline.requests.contains(&asked.id) {
         return Reason::RequestKnown;
+    }
+    if draft.pipeline.service.is_everything() {
+        return switch::asked(draft, &asked.by, &asked.request);
     }
     if let Request::Configure { config, found } = &asked.request {
         return configure::configure(draft, config, found);
@@ -116,25 +120,22 @@ fn approve(
     by: &Identity,
     reason: Option<String>,
 ) -> Reason {
+    let Some((config, _)) = draft.pipeline.stage(stage) else {
+        return no_stage(stage);
+    };
+    let rule = gate::approval_rule(config);
+    // Who asks comes first: whoever may not approve hears that, also when there is nothing left to
+    // approve.
+    if let Some(refused) = rule.and_then(|rule| may_not_approve(draft, rule, release, by)) {
+        return refused;
+    }
     let offer = match find_offer(draft, stage, release) {
         Ok(offer) => offer,
         Err(reason) => return reason,
     };
-    let Some((config, _)) = draft.pipeline.stage(stage) else {
-        return no_stage(stage);
-    };
-    let Some(rule) = gate::approval_rule(config) else {
+    let Some(rule) = rule else {
         return Reason::NoApprovalNeeded;
     };
-    if !rule.approvers.iter().any(|pattern| by.matches(pattern)) {
-        return Reason::NotAnApprover;
-    }
-    let author = author_of(draft, release);
-    if rule.author == crate::config::AuthorMay::NotApprove
-        && author.is_some_and(|author| by.is_author(&author))
-    {
-        return Reason::AuthorMayNotApprove;
-    }
     if offer.approvals.iter().any(|approval| approval.by == *by) {
         return Reason::ApprovedAlready;
     }
@@ -151,6 +152,21 @@ fn approve(
     };
     draft.write(what, Reason::PersonAsked);
     Reason::PersonAsked
+}
+
+/// Why somebody may not approve a release, whatever waits.
+fn may_not_approve(
+    draft: &Draft,
+    rule: &ApprovalRule,
+    release: ReleaseNumber,
+    by: &Identity,
+) -> Option<Reason> {
+    if !rule.approvers.iter().any(|pattern| by.matches(pattern)) {
+        return Some(Reason::NotAnApprover);
+    }
+    let author = author_of(draft, release);
+    let own = author.is_some_and(|author| by.is_author(&author));
+    (own && rule.author == AuthorMay::NotApprove).then_some(Reason::AuthorMayNotApprove)
 }
 
 fn drop_offer(draft: &mut Draft, stage: &StageName, release: ReleaseNumber, end: Drop) -> Reason {

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::Draft;
+use super::{Draft, switch};
 use crate::config::{ApprovalRule, Gate, Queue, StageConfig};
 use crate::due::after;
 use crate::entry::{AlarmsAtStart, Call, Drop, Order, Purpose, What};
@@ -21,6 +21,7 @@ pub(super) fn settle(draft: &mut Draft) {
     {
         draft.write(What::Thawed { stage: None }, Reason::NothingDue);
     }
+    switch::end_freeze(draft);
     for name in draft.stage_names() {
         // First, because a request that misses its approvals again may have expired meanwhile.
         void_approvals(draft, &name);
@@ -202,16 +203,7 @@ pub(super) fn holds(
         });
     }
     if let Some(freeze) = pipeline.freeze_of(stage, now) {
-        let by = freeze
-            .by
-            .as_ref()
-            .map_or("a rule", |by| by.short())
-            .to_owned();
-        holds.push(WaitingOn::Freeze {
-            by,
-            reason: freeze.reason,
-            until: freeze.until,
-        });
+        holds.push(freeze.waiting_on());
     }
     if !config.windows.is_empty() && !config.windows.iter().any(|window| window.is_open(now)) {
         holds.push(WaitingOn::Window {

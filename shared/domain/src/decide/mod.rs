@@ -10,6 +10,7 @@ mod configure;
 mod gate;
 mod observe;
 mod plan;
+mod switch;
 mod undo;
 mod undoing;
 
@@ -28,6 +29,7 @@ use crate::fact::{Fact, RequestId};
 use crate::name::{EntryId, ReleaseNumber, StageName};
 use crate::pipeline::{Active, Pipeline};
 use crate::reason::{Reason, Verdict};
+use crate::switch::Switch;
 
 pub use plan::{Plan, Wish, plan};
 
@@ -55,13 +57,15 @@ pub struct Decision {
     pub reason: Reason,
     /// The snapshot after the entries.
     pub after: Pipeline,
+    /// Whether a person's request was refused, whatever else was due.
+    refused: bool,
 }
 
 impl Decision {
     /// What became of the fact, in a word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.reason.refuses() && self.entries.is_empty() {
+        if self.refused {
             Verdict::Refused
         } else if self.entries.is_empty() {
             Verdict::Nothing
@@ -88,10 +92,45 @@ pub fn decide(
         Fact::Observed(observed) => observe::observed(&mut draft, observed),
         Fact::Acted(acted) => act::acted(&mut draft, acted),
         Fact::Asked(asked) => ask::asked(&mut draft, recalled, asked),
+        Fact::Switched(switch) => switch::told(&mut draft, switch),
+        Fact::AllTold { turned } => switch::all_told(&mut draft, *turned),
         Fact::TimePassed => Reason::NothingDue,
     };
     gate::settle(&mut draft);
     draft.finish(reason)
+}
+
+/// Decides knowing how the switch for all is. A pipeline that has yet to be told of it is told
+/// first, in the same decision; one that the fact describes for the first time, right after.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_under(
+    switch: &Switch,
+    pipeline: &Pipeline,
+    recalled: &Recalled,
+    fact: &Fact,
+    now: Timestamp,
+) -> Result<Decision, Illegal> {
+    let told = Fact::Switched(switch.clone());
+    let mut entries = Vec::new();
+    let mut before = pipeline.clone();
+    if switch.is_news_to(&before) {
+        let decision = decide(&before, &Recalled::Nothing, &told, now)?;
+        entries.extend(decision.entries);
+        before = decision.after;
+    }
+    let mut decision = decide(&before, recalled, fact, now)?;
+    entries.append(&mut decision.entries);
+    if switch.is_news_to(&decision.after) {
+        let told = decide(&decision.after, &Recalled::Nothing, &told, now)?;
+        entries.extend(told.entries);
+        decision.after = told.after;
+    }
+    Ok(Decision {
+        entries,
+        ..decision
+    })
 }
 
 /// A decision in the making: every entry is folded in at once, so that each rule sees what those
@@ -113,6 +152,8 @@ impl Draft {
             | Fact::Alarm(_)
             | Fact::Observed(_)
             | Fact::Acted(_)
+            | Fact::Switched(_)
+            | Fact::AllTold { .. }
             | Fact::TimePassed => None,
         };
         Self {
@@ -182,6 +223,7 @@ impl Draft {
             Some(_) | None => reason,
         };
         Ok(Decision {
+            refused: self.request.is_some() && reason.refuses(),
             entries: self.entries,
             reason,
             after: self.pipeline,
@@ -200,6 +242,9 @@ fn actor(fact: &Fact) -> Actor {
         Fact::Observed(_) => source("platform"),
         Fact::Acted(_) => source("deployer"),
         Fact::Asked(asked) => Actor::Person(asked.by.clone()),
+        // Who turned the switch did so for every service.
+        Fact::Switched(switch) => switch.by.clone().map_or(Actor::Clock, Actor::Person),
+        Fact::AllTold { .. } => source("switch"),
         Fact::TimePassed => Actor::Clock,
     }
 }

@@ -179,6 +179,7 @@ fn order(
     }
     let mut open = decision.after.clone();
     open.freeze = None;
+    open.switch.freeze = None;
     open.alarms.clear();
     if let Some(state) = open.stages.get_mut(stage) {
         state.freeze = None;

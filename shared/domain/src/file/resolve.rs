@@ -14,7 +14,7 @@ use crate::config::{
     ALARMS_MAX, ApprovalRule, AssumedRole, AuthorMay, Gate, Place, STAGES_MAX, ServiceConfig,
     Source, StageConfig, Target,
 };
-use crate::name::{AccountId, AlarmArn, NameError, UNCLAIMED};
+use crate::name::{AccountId, AlarmArn, EVERYTHING, NameError, UNCLAIMED};
 use crate::window::Window;
 
 /// Longest bake.
@@ -38,10 +38,10 @@ impl ServiceFile {
     pub fn resolve(&self, home: &Home) -> Result<ServiceConfig, Vec<Problem>> {
         let mut check = Check::default();
         let service = check.name("/service", &self.service);
-        if self.service == UNCLAIMED {
+        if [UNCLAIMED, EVERYTHING].contains(&self.service.as_str()) {
             check.problem(
                 "/service",
-                format!("the name {UNCLAIMED:?} is taken by Lastgood itself"),
+                format!("the name {:?} is taken by Lastgood itself", self.service),
                 "choose another name",
             );
         }

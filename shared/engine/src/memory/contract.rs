@@ -37,6 +37,7 @@ pub async fn ledger_keeps_its_contract(ledger: &impl Ledger, prefix: &str) {
     watches_follow_the_configuration(ledger, &name("watch")).await;
     history_reads_in_order(ledger, &name("history")).await;
     what_is_overdue_is_found(ledger, &name("due")).await;
+    the_switch_for_all_comes_with_every_load(ledger, &name("switch")).await;
 }
 
 fn service(name: &str) -> ServiceName {
@@ -352,4 +353,42 @@ async fn what_is_overdue_is_found(ledger: &impl Ledger, name: &str) {
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     assert!(due.contains(&name), "its deployment has started");
+}
+
+async fn the_switch_for_all_comes_with_every_load(ledger: &impl Ledger, name: &str) {
+    let (described, new) = (service(name), service(&format!("{name}-new")));
+    let fact = configure(config(&described, "switch-5xx"), "request-1");
+    take(ledger, &described, &fact).await;
+    let services = ledger.services().await;
+    let services = services.unwrap_or_else(|error| panic!("{error}"));
+    assert!(services.contains(&described) && !services.contains(&new));
+    let everything = ServiceName::everything();
+    assert!(!services.contains(&everything), "it is no service");
+    let freeze = Request::Freeze {
+        stage: None,
+        reason: name.to_owned(),
+        until: None,
+    };
+    for (on, request) in [(true, freeze), (false, Request::Thaw { stage: None })] {
+        let fact = Fact::Asked(Asked {
+            id: RequestId(format!("{name}-{on}")),
+            by: Identity("arn:aws:iam::111122223333:user/alice".into()),
+            request,
+        });
+        let turned = take(ledger, &everything, &fact).await;
+        for service in [&described, &new, &everything] {
+            let loaded = ledger.load(service, &Mention::Nothing).await;
+            let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                loaded.switch.as_ref(),
+                Some(&turned.after.switch),
+                "{service}"
+            );
+            let freeze = turned.after.switch.freeze.as_ref();
+            assert_eq!(
+                freeze.map(|freeze| freeze.reason.as_str()),
+                on.then_some(name)
+            );
+        }
+    }
 }

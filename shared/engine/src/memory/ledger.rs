@@ -9,6 +9,7 @@ use domain::commit::{ClaimKind, Watcher};
 use domain::decide::Recalled;
 use domain::hint::Subject;
 use domain::pipeline::SNAPSHOT_FORMAT;
+use domain::switch::Switch;
 use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
 
 use crate::ports::{Ledger, LedgerError, Loaded, Mention};
@@ -47,9 +48,32 @@ struct Service {
     entries: Vec<String>,
     releases: BTreeMap<ReleaseNumber, Release>,
     claims: BTreeMap<ArtefactId, Option<ReleaseNumber>>,
+    described: bool,
+}
+
+impl Inner {
+    /// The switch for all, for a caller that understands snapshots up to this format.
+    fn switch(&self, known: u32) -> Option<Switch> {
+        let state = self.services.get(&ServiceName::everything());
+        match state.and_then(|state| state.snapshot.as_ref()) {
+            None => Some(Switch::default()),
+            Some(stored) if stored.format > known => None,
+            Some(stored) => Some(stored.switch.clone()),
+        }
+    }
 }
 
 impl MemoryLedger {
+    /// Spoils what is stored of the switch for all, so that nobody can read it.
+    pub fn spoil_switch(&self) {
+        let mut inner = self.inner.borrow_mut();
+        let state = inner.services.entry(ServiceName::everything()).or_default();
+        state.snapshot = Some(Pipeline {
+            format: u32::MAX,
+            ..Pipeline::new(ServiceName::everything())
+        });
+    }
+
     /// The stream: every commit's entries, oldest first.
     #[must_use]
     pub fn stream(&self) -> Vec<(ServiceName, Vec<Sealed>)> {
@@ -80,11 +104,13 @@ fn chain(stored: &[String]) -> Result<Vec<Sealed>, LedgerError> {
 impl Ledger for MemoryLedger {
     async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
         let inner = self.inner.borrow();
+        let switch = inner.switch(self.understands.get());
         let Some(state) = inner.services.get(service) else {
             let pipeline = Pipeline::new(service.clone());
             return Ok(Loaded {
                 pipeline,
                 recalled: Recalled::Nothing,
+                switch,
             });
         };
         let pipeline = match &state.snapshot {
@@ -112,7 +138,11 @@ impl Ledger for MemoryLedger {
                     Recalled::Release(Box::new(release.clone()))
                 }),
         };
-        Ok(Loaded { pipeline, recalled })
+        Ok(Loaded {
+            pipeline,
+            recalled,
+            switch,
+        })
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
@@ -134,6 +164,7 @@ impl Ledger for MemoryLedger {
         state.version = commit.after.seq;
         state.head = Some(commit.after.head.clone());
         state.due_at = commit.due_at;
+        state.described |= commit.after.config.is_some();
         state
             .entries
             .extend(commit.entries.iter().map(|sealed| sealed.stored.clone()));
@@ -163,6 +194,12 @@ impl Ledger for MemoryLedger {
             .stream
             .push((commit.service.clone(), commit.entries.clone()));
         Ok(())
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        let inner = self.inner.borrow();
+        let described = inner.services.iter().filter(|(_, state)| state.described);
+        Ok(described.map(|(name, _)| name.clone()).collect())
     }
 
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {

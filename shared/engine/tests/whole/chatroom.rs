@@ -150,10 +150,15 @@ impl Ledger for Book {
         Ok(Loaded {
             pipeline: self.pipeline.clone(),
             recalled: domain::decide::Recalled::Nothing,
+            switch: Some(domain::switch::Switch::default()),
         })
     }
 
     async fn commit(&self, _: &Commit) -> Result<(), LedgerError> {
+        read_only()
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
         read_only()
     }
 

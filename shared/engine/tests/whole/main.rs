@@ -12,6 +12,7 @@ mod chatroom;
 mod conversing;
 mod races;
 mod releases;
+mod switch;
 mod world;
 
 #[tokio::test]

@@ -51,6 +51,10 @@ impl<L: Ledger> Ledger for Faulty<'_, L> {
         }
     }
 
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        self.inner.services().await
+    }
+
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
         self.inner.watchers(subject).await
     }

@@ -155,6 +155,10 @@ impl Ledger for Ports {
         self.ledger(self.judged(commit)).await
     }
 
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        self.ledger(self.0.ledger.services()).await
+    }
+
     async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
         self.ledger(self.0.ledger.watchers(subject)).await
     }

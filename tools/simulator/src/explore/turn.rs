@@ -150,6 +150,8 @@ impl<'a> Turn<'a> {
             | Fact::Observed(_)
             | Fact::Acted(_)
             | Fact::Asked(_)
+            | Fact::Switched(_)
+            | Fact::AllTold { .. }
             | Fact::TimePassed => recalled,
         };
         law::of_repetition(

@@ -5,7 +5,7 @@ use crate::config::{Gate, ServiceConfig};
 use crate::entry::{Drop, What};
 use crate::fact::Request;
 use crate::pipeline::WaitingOn;
-use crate::reason::Reason;
+use crate::reason::{Reason, Verdict};
 
 fn at_production() -> Story {
     waiting_with(config())
@@ -46,6 +46,36 @@ fn nobody_else_does() {
 fn the_author_may_not_approve_own_work() {
     let mut story = at_production();
     assert_eq!(story.approve(RAVI, 1), Reason::AuthorMayNotApprove);
+}
+
+#[test]
+fn who_may_not_approve_hears_that_also_when_there_is_nothing_left_to_approve() {
+    let mut story = at_production();
+    story.approve(ALICE, 1);
+    let stranger = "arn:aws:iam::999900001111:user/alice";
+    assert_eq!(story.approve(stranger, 1), Reason::NotAnApprover);
+    assert_eq!(story.approve(RAVI, 1), Reason::AuthorMayNotApprove);
+    assert_eq!(story.approve(MIRA, 1), Reason::AlreadyThere);
+    assert_eq!(story.verdict(MIRA, 1), Verdict::Nothing);
+    assert_eq!(story.verdict(RAVI, 1), Verdict::Refused);
+}
+
+#[test]
+fn a_refusal_is_one_also_when_something_else_was_due() {
+    let mut story = at_production();
+    story.ask(
+        ALICE,
+        Request::Freeze {
+            stage: None,
+            reason: "the sale".into(),
+            until: Some(crate::due::after(
+                story.now,
+                jiff::SignedDuration::from_mins(5),
+            )),
+        },
+    );
+    story.jump(6);
+    assert_eq!(story.verdict(RAVI, 1), Verdict::Refused, "though it thaws");
 }
 
 #[test]

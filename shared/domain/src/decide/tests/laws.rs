@@ -7,8 +7,9 @@ use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
 use crate::alarm::AlarmState;
 use crate::chain::{Hash, Sealed};
 use crate::entry::{Purpose, What};
-use crate::fact::{Answer, Despite, Progress, Request, Running};
-use crate::pipeline::Phase;
+use crate::fact::{Answer, Despite, Fact, Progress, Request, Running};
+use crate::pipeline::{Freeze, Phase};
+use crate::switch::Switch;
 
 const STAGES: [&str; 3] = ["dev", "test", "production"];
 const PEOPLE: [&str; 3] = [ALICE, MIRA, RAVI];
@@ -24,13 +25,14 @@ enum Step {
     RollBack(usize, Option<u64>),
     Freeze(usize),
     Thaw(usize),
+    Switch(u64, bool),
     Wait(i64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1..12_u64).prop_map(Step::Upload),
-        6 => (0..3_usize, 0..5_usize).prop_map(|(s, a)| Step::Answer(s, a)),
+        6 => (0..3_usize, 0..6_usize).prop_map(|(s, a)| Step::Answer(s, a)),
         9 => (0..3_usize, 0..6_usize, 0..5_usize).prop_map(|(s, p, r)| Step::Observe(s, p, r)),
         3 => (0..3_usize, any::<bool>()).prop_map(|(s, fires)| Step::Alarm(s, fires)),
         2 => (0..3_usize, 1..12_u64).prop_map(|(who, n)| Step::Approve(who, n)),
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize, prop::option::of(1..12_u64)).prop_map(|(s, n)| Step::RollBack(s, n)),
         1 => (0..3_usize).prop_map(Step::Freeze),
         2 => (0..3_usize).prop_map(Step::Thaw),
+        1 => (1..9_u64, any::<bool>()).prop_map(|(turned, on)| Step::Switch(turned, on)),
         2 => (1..90_i64).prop_map(Step::Wait),
     ]
 }
@@ -79,6 +82,15 @@ fn running(story: &Story, name: &str, which: usize) -> Running {
     .unwrap_or(Running::Unknown)
 }
 
+fn held(story: &Story) -> Freeze {
+    Freeze {
+        by: None,
+        reason: "held".into(),
+        since: story.now,
+        until: None,
+    }
+}
+
 fn answer(story: &Story, name: &str, which: usize) -> Answer {
     match which {
         0 => Answer::Begun {
@@ -88,6 +100,7 @@ fn answer(story: &Story, name: &str, which: usize) -> Answer {
         1 => Answer::Stopping,
         2 => Answer::NeverBegun,
         3 => Answer::Held(story.seen(name, AlarmState::Alarm)),
+        4 => Answer::Frozen(held(story)),
         _ => Answer::Occupied {
             by: "d-THEIRS".into(),
         },
@@ -148,6 +161,11 @@ fn take(story: &mut Story, step: &Step) {
                 stage: Some(stage(STAGES[*at])),
             },
         )),
+        Step::Switch(turned, on) => {
+            let freeze = on.then(|| held(story));
+            let (turned, by) = (*turned, None);
+            story.fact(&Fact::Switched(Switch { turned, by, freeze }));
+        }
         Step::Wait(minutes) => drop(story.time_passes(*minutes)),
     }
 }

@@ -17,5 +17,6 @@ mod planning;
 mod releasing;
 mod rolling_back;
 pub(crate) mod story;
+mod switching;
 mod table;
 mod taking_over;

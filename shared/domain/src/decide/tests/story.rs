@@ -169,6 +169,21 @@ impl Story {
         reason
     }
 
+    /// In a word, what an approval would come to; nothing is kept of it.
+    pub(super) fn verdict(&self, by: &str, number: u64) -> crate::reason::Verdict {
+        let request = Request::Approve {
+            stage: stage("production"),
+            release: release(number),
+            reason: None,
+        };
+        let asked = Asked {
+            id: RequestId("a-trial-request".into()),
+            by: Identity(by.into()),
+            request,
+        };
+        self.decide(&Fact::Asked(asked)).verdict()
+    }
+
     fn decide(&self, fact: &Fact) -> crate::Decision {
         let recalled = match fact {
             Fact::Asked(Asked {

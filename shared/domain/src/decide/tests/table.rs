@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::story::{ALICE, Story, release, stage};
 use crate::alarm::AlarmState;
 use crate::fact::{Answer, Despite, Fact, Progress, Request, Running};
-use crate::pipeline::How;
-use crate::pipeline::Phase;
+use crate::pipeline::{Freeze, How, Phase};
+use crate::switch::Switch;
 
 type Made = fn() -> Story;
 type Told = fn(&mut Story);
@@ -275,11 +275,35 @@ fn facts() -> Vec<(&'static str, Told)> {
                 },
             ));
         }),
+        ("everything is frozen", |story| {
+            story.fact(&Fact::Switched(frozen(story)));
+        }),
+        ("answer: frozen meanwhile", |story| {
+            // As `deployer` finds it: the pipeline is told in the same turn.
+            let switch = frozen(story);
+            let freeze = switch.freeze.clone().unwrap();
+            story.fact(&Fact::Switched(switch));
+            answer(story, Answer::Frozen(freeze));
+        }),
         ("an hour passes", |story| {
             story.jump(60);
             story.fact(&Fact::TimePassed);
         }),
     ]
+}
+
+fn frozen(story: &Story) -> Switch {
+    let by = Some(crate::Identity(ALICE.into()));
+    Switch {
+        turned: 1,
+        by: by.clone(),
+        freeze: Some(Freeze {
+            by,
+            reason: "the network is being moved".into(),
+            since: story.now,
+            until: None,
+        }),
+    }
 }
 
 fn answer(story: &mut Story, answer: Answer) {
