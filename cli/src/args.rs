@@ -111,6 +111,7 @@ pub(crate) enum Verb {
     Plan(verb::plan::Plan),
     Diff(verb::diff::Diff),
     Publish(Box<verb::publish::Publish>),
+    Wait(verb::wait::Wait),
     Approve(verb::approve::Approve),
     Reject(verb::reject::Reject),
     Promote(verb::promote::Promote),
@@ -137,6 +138,7 @@ impl Verb {
             | Self::History(_)
             | Self::Show(_)
             | Self::Diff(_)
+            | Self::Wait(_)
             | Self::Verify(_) => true,
             #[cfg(feature = "schema")]
             Self::Schema(_) => true,

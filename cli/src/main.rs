@@ -144,6 +144,7 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Plan(verb) => verb.run(session).await,
         Verb::Diff(verb) => verb.run(session).await,
         Verb::Publish(verb) => verb.run(session).await,
+        Verb::Wait(verb) => verb.run(session).await,
         Verb::Approve(verb) => verb.run(session).await,
         Verb::Reject(verb) => verb.run(session).await,
         Verb::Promote(verb) => verb.run(session).await,

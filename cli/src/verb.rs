@@ -20,5 +20,6 @@ pub(crate) mod status;
 pub(crate) mod thaw;
 pub(crate) mod validate;
 pub(crate) mod verify;
+pub(crate) mod wait;
 pub(crate) mod watch;
 pub(crate) mod why;

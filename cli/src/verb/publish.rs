@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::book;
 use crate::build::{self, Git, Given};
 use crate::failure::{Exit, Failure, causes};
-use crate::follow::{self, Goal, LOOK_EVERY};
+use crate::follow::{self, Goal};
 use crate::package::Package;
 use crate::screen::Report;
 use crate::session::Session;
@@ -340,7 +340,7 @@ async fn released(
         match loaded.recalled {
             Recalled::Artefact(Some(release)) => return Ok(release),
             Recalled::Artefact(None) => return Err(rejected(ledger, service, id).await?),
-            Recalled::Nothing | Recalled::Release(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Recalled::Nothing | Recalled::Release(_) => follow::pause().await,
         }
     }
 }
@@ -373,7 +373,7 @@ async fn rejected(
 }
 
 /// The number of the entry that recorded a release.
-async fn recorded(
+pub(crate) async fn recorded(
     ledger: &impl Ledger,
     service: &ServiceName,
     release: ReleaseNumber,

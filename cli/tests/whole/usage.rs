@@ -2,10 +2,10 @@
 
 use crate::support::{lastgood, told};
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "init", "validate", "apply", "services", "status", "watch", "why", "history", "show", "diff",
-    "plan", "publish", "approve", "reject", "promote", "rollback", "cancel", "freeze", "thaw",
-    "verify",
+    "plan", "publish", "wait", "approve", "reject", "promote", "rollback", "cancel", "freeze",
+    "thaw", "verify",
 ];
 
 #[test]
