@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: every check there is, one after the other, with what each takes. What a step
 //! does is in `steps`; CI itself calls nothing but this.
 
+mod groovy;
 mod snapshots;
 mod steps;
 

@@ -4,11 +4,12 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-use super::snapshots;
+use super::{groovy, snapshots};
 use crate::{lambda, process, python};
 
 const INFRA: &str = "infra";
 const EXAMPLES: &str = "infra/examples";
+const JENKINS: &str = "integrations/jenkins";
 const CFN_LINT: &str = "infra/requirements.txt";
 const MINISTACK: &str = "tools/local/ministack/requirements.txt";
 /// Tells tests where MiniStack is; those that need it are skipped without.
@@ -26,7 +27,7 @@ pub(super) struct Step {
     pub run: fn(&Path) -> Result<()>,
 }
 
-pub(super) static STEPS: [Step; 9] = [
+pub(super) static STEPS: [Step; 10] = [
     Step {
         name: "format",
         what: "the code is formatted",
@@ -41,6 +42,11 @@ pub(super) static STEPS: [Step; 9] = [
         name: "templates",
         what: "cfn-lint has nothing to say of the templates",
         run: templates,
+    },
+    Step {
+        name: "jenkins",
+        what: "the steps of Jenkins' library, in real Groovy",
+        run: groovy::jenkins,
     },
     Step {
         name: "clippy",
@@ -135,6 +141,7 @@ fn templates(root: &Path) -> Result<()> {
     let programs = python::programs(root, "cfn-lint", CFN_LINT)?;
     let mut files = yaml(root, INFRA)?;
     files.extend(yaml(root, EXAMPLES)?);
+    files.extend(yaml(root, JENKINS)?);
     if files.is_empty() {
         bail!("there is no template in {INFRA}/");
     }
