@@ -120,6 +120,10 @@ pub(crate) enum Verb {
     Freeze(verb::freeze::Freeze),
     Thaw(verb::thaw::Thaw),
     Verify(verb::verify::Verify),
+    Export(verb::export::Export),
+    Doctor(verb::doctor::Doctor),
+    Completions(verb::completions::Completions),
+    Man(verb::completions::Man),
     #[cfg(feature = "schema")]
     Schema(verb::schema::Schema),
 }
@@ -139,7 +143,11 @@ impl Verb {
             | Self::Show(_)
             | Self::Diff(_)
             | Self::Wait(_)
-            | Self::Verify(_) => true,
+            | Self::Verify(_)
+            | Self::Export(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_) => true,
             #[cfg(feature = "schema")]
             Self::Schema(_) => true,
             Self::Apply(_)

@@ -10,10 +10,12 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector as _, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use domain::Timestamp;
 use domain::fact::RequestId;
 use intake::wire::{Answer, Command, Failure as NoAnswer};
+use jiff::fmt::rfc2822;
 
 use crate::failure::{Exit, Failure};
 use crate::sign;
@@ -47,6 +49,15 @@ pub(crate) enum Reply {
     Answer(Answer),
     /// The service file cannot be used.
     Problems(Vec<domain::file::Problem>),
+}
+
+/// Whether the function can be asked.
+#[derive(Debug)]
+pub(crate) struct Probed {
+    /// Why it would not take requests.
+    pub(crate) refusal: Option<Failure>,
+    /// What time it is over there.
+    pub(crate) date: Option<Timestamp>,
 }
 
 /// What one try came to.
@@ -135,7 +146,42 @@ impl Commander {
         }
     }
 
+    /// Sends what is no request: whoever is let in is told so, and nothing is done.
+    pub(crate) async fn probe(&self) -> Result<Probed, Failure> {
+        let response = self.send(b"{}").await??;
+        let date = response.headers().get("date");
+        let date = date.and_then(|date| rfc2822::parse(date).ok());
+        Ok(Probed {
+            refusal: match response.status().as_u16() {
+                400 => None,
+                status @ (401 | 403) => Some(not_let_in(status, "")),
+                status => Some(
+                    Failure::failed("what answers there is not the command function")
+                        .because(&self.url)
+                        .because(format!("HTTP {status}"))
+                        .hint("use the stack's output CommandUrl"),
+                ),
+            },
+            date: date.map(|date| date.timestamp()),
+        })
+    }
+
     async fn try_once(&self, body: &[u8]) -> Result<Try, Failure> {
+        let response = match self.send(body).await? {
+            Ok(response) => response,
+            Err(failure) => return Ok(Try::Again(failure)),
+        };
+        let status = response.status().as_u16();
+        let read = aws_smithy_types::byte_stream::ByteStream::new(response.into_body()).collect();
+        match tokio::time::timeout(ANSWER_WITHIN, read).await {
+            Ok(Ok(bytes)) => Ok(answered(status, &bytes.into_bytes())),
+            Ok(Err(error)) => Ok(Try::Again(self.unreachable(&error))),
+            Err(elapsed) => Ok(Try::Again(self.unreachable(&elapsed))),
+        }
+    }
+
+    /// Sends a body, signed; the inner failure is one that another try may mend.
+    async fn send(&self, body: &[u8]) -> Result<Result<HttpResponse, Failure>, Failure> {
         let credentials = self
             .credentials
             .provide_credentials()
@@ -162,17 +208,8 @@ impl Commander {
                 .try_insert(name, value)
                 .map_err(|error| built(&error))?;
         }
-        let response = match self.http.call(request).await {
-            Ok(response) => response,
-            Err(error) => return Ok(Try::Again(self.unreachable(&error))),
-        };
-        let status = response.status().as_u16();
-        let read = aws_smithy_types::byte_stream::ByteStream::new(response.into_body()).collect();
-        match tokio::time::timeout(ANSWER_WITHIN, read).await {
-            Ok(Ok(bytes)) => Ok(answered(status, &bytes.into_bytes())),
-            Ok(Err(error)) => Ok(Try::Again(self.unreachable(&error))),
-            Err(elapsed) => Ok(Try::Again(self.unreachable(&elapsed))),
-        }
+        let response = self.http.call(request).await;
+        Ok(response.map_err(|error| self.unreachable(&error)))
     }
 
     fn unreachable(&self, error: &dyn std::error::Error) -> Failure {
@@ -228,11 +265,7 @@ fn answered(status: u16, body: &[u8]) -> Try {
             Try::Reply(Reply::Problems(failure.problems))
         }
         (400, Some(failure)) => Try::Final(Failure::usage(failure.error)),
-        (401 | 403, _) => Try::Final(
-            Failure::new(Exit::NotAllowed, "AWS does not let this identity ask")
-                .because(format!("HTTP {status}: {said}"))
-                .hint("it needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the command function; aws sts get-caller-identity tells who you are"),
-        ),
+        (401 | 403, _) => Try::Final(not_let_in(status, &said)),
         (500, Some(failure)) => Try::Final(
             Failure::failed(failure.error).hint("the ledger may be damaged: run lastgood verify"),
         ),
@@ -246,6 +279,14 @@ fn answered(status: u16, body: &[u8]) -> Try {
                 .because(format!("HTTP {status}: {said}")),
         ),
     }
+}
+
+/// IAM's no.
+fn not_let_in(status: u16, said: &str) -> Failure {
+    let words = format!("HTTP {status}: {said}");
+    Failure::new(Exit::NotAllowed, "AWS does not let this identity ask")
+        .because(words.trim_end_matches([':', ' ']))
+        .hint("it needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the command function; aws sts get-caller-identity tells who you are")
 }
 
 /// AWS's or the function's own words.

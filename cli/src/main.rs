@@ -35,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod times;
+mod trial;
 mod usual;
 mod verb;
 mod words;
@@ -153,6 +154,10 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Freeze(verb) => verb.run(session).await,
         Verb::Thaw(verb) => verb.run(session).await,
         Verb::Verify(verb) => verb.run(session).await,
+        Verb::Export(verb) => verb.run(session).await,
+        Verb::Doctor(verb) => verb.run(session).await,
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
         #[cfg(feature = "schema")]
         Verb::Schema(verb) => verb.run(),
     }

@@ -3,7 +3,10 @@
 pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod diff;
+pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod freeze;
 pub(crate) mod history;
 pub(crate) mod init;

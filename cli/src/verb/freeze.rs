@@ -5,9 +5,11 @@ use domain::{ServiceName, SignedDuration, StageName, Timestamp};
 use intake::wire::Ask;
 use jiff::{Span, SpanRelativeTo};
 
+use crate::book;
 use crate::failure::Failure;
 use crate::screen::Report;
 use crate::session::Session;
+use crate::trial::{self, Scope};
 
 /// Hold deployments of a stage, a service, or everything
 #[derive(Debug, Args)]
@@ -16,6 +18,7 @@ use crate::session::Session;
 
 Examples:
   lastgood freeze web production --for 2h --reason \"the sale begins\"
+  lastgood freeze web production --until 2026-12-27T00:00:00Z --try
   lastgood freeze --all --reason \"the network is being moved\"")]
 pub(crate) struct Freeze {
     /// The service
@@ -26,8 +29,11 @@ pub(crate) struct Freeze {
     #[arg(long, conflicts_with = "stage")]
     all: bool,
     /// Why, for the ledger
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "trial")]
+    reason: Option<String>,
+    /// Say what would have waited in the last week and will in the next, and freeze nothing
+    #[arg(long = "try")]
+    trial: bool,
     /// How long, such as 30m, 2h or 3d [default: until thawed]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, conflicts_with = "until")]
     length: Option<SignedDuration>,
@@ -52,6 +58,7 @@ impl Freeze {
             stage,
             all: _,
             reason,
+            trial,
             length,
             until,
         } = self;
@@ -61,13 +68,41 @@ impl Freeze {
             })?),
             None => until,
         };
+        if trial {
+            return tried(session, service, stage, end).await;
+        }
         let ask = Ask::Freeze {
             stage,
-            reason,
+            reason: reason.unwrap_or_default(),
             until: end,
         };
         // What is asked of everything is one request: the switch holds from its answer on.
         let service = service.unwrap_or_else(ServiceName::everything);
         session.ask(service, ask).await
     }
+}
+
+async fn tried(
+    session: &Session,
+    service: Option<ServiceName>,
+    stage: Option<StageName>,
+    until: Option<Timestamp>,
+) -> Result<Report, Failure> {
+    let ledger = session.ledger().await?;
+    let services = match service {
+        Some(service) => vec![service],
+        None => ledger.services().await.map_err(book::failure)?,
+    };
+    let scope = Scope { stage, until };
+    let mut held = Vec::new();
+    for service in &services {
+        held.extend(trial::of_service(&ledger, service, &scope, session.times.now).await?);
+    }
+    let words: Vec<String> = held.iter().map(|held| held.words(&session.times)).collect();
+    let text = if words.is_empty() {
+        "nothing would have waited, and nothing is known that will".to_owned()
+    } else {
+        words.join("\n")
+    };
+    Ok(Report::new(&held, text).next("on trial: nothing was frozen"))
 }

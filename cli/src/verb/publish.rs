@@ -36,8 +36,8 @@ const CLAIMED_SHA256: &str = "sha256";
 #[derive(Debug, Args)]
 #[command(
     after_help = "A folder is packed so that the same content makes the same bytes. It must have one appspec.yml
-in its root. Facts about the build are taken from git and from the environment of Jenkins, GitHub
-and GitLab.
+in its root. A version is one artefact: another one under it is refused. Facts about the build are
+taken from git and from the environment of Jenkins, GitHub and GitLab.
 
 Examples:
   lastgood publish web ./dist --version 1.4.2
@@ -58,7 +58,7 @@ pub(crate) struct Publish {
     #[arg(long, conflicts_with = "until")]
     detach: bool,
     /// Wait until it is good on this stage, or will not get there
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, visible_alias = "wait", value_name = "STAGE")]
     until: Option<StageName>,
     /// How long to wait, such as 90s, 30m or 2h
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "15m")]
@@ -268,18 +268,22 @@ async fn upload(
         .bucket(bucket)
         .key(key)
         .checksum_mode(ChecksumMode::Enabled);
-    if let Ok(head) = there.send().await
-        && head.checksum_sha256() == Some(&checksum)
-        && let Some(version) = head.version_id()
-    {
-        session.screen.say("it was uploaded before");
-        return Ok(version.to_owned());
+    if let Ok(head) = there.send().await {
+        return match head.version_id() {
+            Some(version) if head.checksum_sha256() == Some(&checksum) => {
+                session.screen.say("it was uploaded before");
+                Ok(version.to_owned())
+            }
+            Some(_) | None => Err(taken(bucket, key)),
+        };
     }
     let mut put = s3
         .put_object()
         .bucket(bucket)
         .key(key)
         .content_type("application/zip")
+        // Whoever was faster under this name is not overwritten (S3, conditional writes).
+        .if_none_match("*")
         .checksum_algorithm(ChecksumAlgorithm::Sha256)
         .checksum_sha256(checksum)
         .body(ByteStream::from(package.bytes.clone()));
@@ -301,6 +305,14 @@ async fn upload(
         })
 }
 
+/// A version is one artefact, for ever.
+fn taken(bucket: &str, key: &str) -> Failure {
+    Failure::failed("another artefact was published under this version")
+        .because(format!("s3://{bucket}/{key}"))
+        .because("nothing was uploaded")
+        .hint("give it another --version")
+}
+
 fn not_uploaded<E>(bucket: &str, key: &str, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -319,6 +331,7 @@ where
                     "this identity needs s3:PutObject on arn:aws:s3:::{bucket}/*"
                 ))
         }
+        "PreconditionFailed" | "ConditionalRequestConflict" => taken(bucket, key),
         "NoSuchBucket" => Failure::usage(format!("there is no bucket {bucket}")).because(words),
         "" => Failure::unobserved(message).because(words),
         _ => Failure::failed(message).because(words),

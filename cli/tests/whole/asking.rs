@@ -110,6 +110,7 @@ async fn a_person_sees_the_plan_and_is_asked_and_a_script_is_not() {
     assert_eq!(server.seen().len(), 2);
 
     plans(&stack);
+    looks(&stack);
     applies(&stack, &url, &server);
 }
 
@@ -165,4 +166,64 @@ fn applies(stack: &Stack, url: &str, server: &Server) {
     let (code, shown) = on_a_terminal(stack, &apply, "yes\n");
     assert_eq!(code, 0, "{shown}");
     assert_eq!(server.seen().len(), sent + 1);
+}
+
+/// What else only looks: a freeze on trial, an export, and the doctor.
+fn looks(stack: &Stack) {
+    let json = |args: &[&str]| {
+        let (code, out, err) = told(&stack.lastgood(args).arg("-ojson").output().unwrap());
+        assert_eq!(err, "", "{args:?}");
+        (
+            code,
+            serde_json::from_str::<serde_json::Value>(&out).unwrap(),
+        )
+    };
+    let (code, held) = json(&["freeze", "web", "--for", "2h", "--try"]);
+    assert_eq!((code, &held[0]["held"]), (0, &"waits".into()), "{held}");
+
+    let (code, rows) = json(&["export", "web", "--since", "2026-01-01"]);
+    let count = rows.as_array().unwrap().len();
+    assert_eq!(
+        (code, &rows[count - 1]["entry"]["what"].is_object()),
+        (0, &true)
+    );
+    let csv = ["export", "--since", "2026-01-01", "--format", "csv"];
+    let (code, out, _) = told(&stack.lastgood(&csv).output().unwrap());
+    assert_eq!((code, out.lines().count()), (0, count + 1), "{out}");
+
+    // It takes no request there, says no time, and the stage's alarm does not exist.
+    let server = Server::acting(vec![Act::Answer(400, "", String::new())]);
+    let url = format!("http://{}/", server.address);
+    let (code, findings) = json(&["doctor", "--command-url", &url]);
+    assert_eq!(code, 1, "{findings}");
+    let state = |about: &str| {
+        let mut all = findings.as_array().unwrap().iter();
+        let found = all.find(|it| it["about"] == about).unwrap();
+        found["state"].as_str().unwrap().to_owned()
+    };
+    for (about, expected) in [
+        ("you", "well"),
+        ("command", "well"),
+        ("clock", "doubt"),
+        ("ledger", "well"),
+        ("due", "well"),
+        ("alarms", "ill"),
+        ("own", "doubt"),
+    ] {
+        assert_eq!(state(about), expected, "{about}: {findings}");
+    }
+    assert_eq!(server.seen()[0].body, b"{}", "no request");
+    let late = Server::acting(vec![Act::Answer(
+        403,
+        "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+        String::new(),
+    )]);
+    let url = format!("http://{}/", late.address);
+    let (_, findings) = json(&["doctor", "--command-url", &url]);
+    assert_eq!(
+        (&findings[1]["state"], &findings[2]["state"]),
+        (&"ill".into(), &"ill".into())
+    );
+    let repair = findings[1]["repair"].as_str().unwrap();
+    assert!(repair.contains("lambda:InvokeFunctionUrl"), "{repair}");
 }

@@ -296,6 +296,7 @@ fn an_upload_carries_its_checksum_and_its_facts() {
         (&*put.method, put.path.split('?').next().unwrap()),
         ("PUT", "/shop/web/web-1.4.2.zip")
     );
+    assert_eq!(put.header("if-none-match"), "*");
     assert_eq!(put.header("x-amz-meta-version"), "1.4.2");
     assert_eq!(put.header("x-amz-meta-build-number"), "42");
     assert!(put.header("x-amz-meta-author").starts_with("=?UTF-8?B?"));
@@ -306,4 +307,32 @@ fn an_upload_carries_its_checksum_and_its_facts() {
         put.header("x-amz-checksum-sha256"),
         base64::engine::general_purpose::STANDARD.encode(sha256)
     );
+}
+
+#[test]
+fn a_version_is_one_artefact_and_another_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let appspec = folder.path().join("appspec.yml");
+    std::fs::write(appspec, "version: 0.0\nos: linux\n").unwrap();
+    let other = "x-amz-version-id: v0\r\nx-amz-checksum-sha256: AAAA\r\n";
+    let faster = "<Error><Code>PreconditionFailed</Code></Error>".to_owned();
+    let there = vec![Act::Answer(200, other, String::new())];
+    // Somebody publishes between our look and our upload.
+    let raced = vec![
+        Act::Answer(404, "", String::new()),
+        Act::Answer(412, "content-type: application/xml\r\n", faster),
+    ];
+    for (acts, requests) in [(there, 1), (raced, 2)] {
+        let server = Server::acting(acts);
+        let path = folder.path().to_str().unwrap();
+        let mut command = lastgood(&["publish", "web", path, "--bucket", "shop", "--detach"]);
+        command
+            .args(["--version", "1.4.2"])
+            .env("AWS_ENDPOINT_URL", format!("http://{}", server.address))
+            .current_dir("/");
+        let (code, out, err) = told(&command.output().unwrap());
+        assert_eq!((code, &*out), (1, ""), "{err}");
+        assert!(err.contains("another artefact was published"), "{err}");
+        assert_eq!(server.seen().len(), requests);
+    }
 }

@@ -2,10 +2,32 @@
 
 use crate::support::{lastgood, told};
 
-const VERBS: [&str; 21] = [
-    "init", "validate", "apply", "services", "status", "watch", "why", "history", "show", "diff",
-    "plan", "publish", "wait", "approve", "reject", "promote", "rollback", "cancel", "freeze",
-    "thaw", "verify",
+const VERBS: [&str; 25] = [
+    "init",
+    "validate",
+    "apply",
+    "services",
+    "status",
+    "watch",
+    "why",
+    "history",
+    "show",
+    "diff",
+    "plan",
+    "publish",
+    "wait",
+    "approve",
+    "reject",
+    "promote",
+    "rollback",
+    "cancel",
+    "freeze",
+    "thaw",
+    "verify",
+    "export",
+    "doctor",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -57,6 +79,10 @@ fn wrong_usage_ends_with_2() {
         &["freeze", "web", "--all", "--reason", "x"],
         &["history", "web", "--limit", "few"],
         &["apply"],
+        &["export", "--since", "soon"],
+        &["export", "--since", "2026-11-24", "--until", "2026-11-23"],
+        &["completions", "tcsh"],
+        &["man"],
         &["init", "web"],
         &["init", "web", "--from-ecs", "web"],
         &["validate", "/nonexistent.yaml"],

@@ -5,6 +5,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use domain::alarm::AlarmState;
 use domain::config::Place;
 use domain::entry::Order;
 use domain::{AccountId, Region, SignedDuration};
@@ -144,7 +145,53 @@ pub struct DefinitionChange {
     pub after: Value,
 }
 
+/// An alarm, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedAlarm {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: AlarmState,
+    /// CloudWatch's words on it.
+    pub reason: String,
+}
+
 impl AwsPlatform {
+    /// Our own account's metric alarms whose names begin so.
+    ///
+    /// # Errors
+    /// When they cannot be seen.
+    pub async fn survey_alarms(
+        &self,
+        region: &Region,
+        prefix: &str,
+    ) -> Result<Vec<NamedAlarm>, Unseen> {
+        let clients = self.places().own(region.clone()).await?;
+        let mut pages = clients
+            .cloudwatch()
+            .describe_alarms()
+            .alarm_name_prefix(prefix)
+            .into_paginator()
+            .send();
+        let mut alarms = Vec::new();
+        while let Some(page) = pages.next().await {
+            let asked = "cloudwatch:DescribeAlarms";
+            let page = page.map_err(|error| Unseen::of(asked, &[], &error))?;
+            alarms.extend(page.metric_alarms().iter().filter_map(|alarm| {
+                Some(NamedAlarm {
+                    name: alarm.alarm_name()?.to_owned(),
+                    state: match alarm.state_value()?.as_str() {
+                        "ALARM" => AlarmState::Alarm,
+                        "OK" => AlarmState::Ok,
+                        _ => AlarmState::InsufficientData,
+                    },
+                    reason: alarm.state_reason().unwrap_or_default().to_owned(),
+                })
+            }));
+        }
+        Ok(alarms)
+    }
+
     /// An ECS service.
     ///
     /// # Errors

@@ -1,0 +1,339 @@
+//! `lastgood doctor`: whether everything that Lastgood needs is there and well. It only looks.
+
+use aws::AwsPlatform;
+use clap::Args;
+use domain::SignedDuration;
+use domain::alarm::AlarmState;
+use domain::config::StageConfig;
+use domain::{ServiceName, StageName};
+use engine::{Ledger, Mention, Platform as _};
+use serde::Serialize;
+
+use crate::book;
+use crate::command::Probed;
+use crate::failure::{Exit, Failure};
+use crate::screen::Report;
+use crate::session::Session;
+use crate::times::rough;
+
+/// What is overdue for longer than this is looked after by nobody; the reconciler comes each
+/// minute.
+const OVERDUE_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// How many overdue services are named.
+const OVERDUE_NAMED_MAX: usize = 5;
+/// A clock may be so far from AWS's before somebody should set it. AWS refuses signatures that are
+/// five minutes off.
+const SKEW_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// Check that everything is there and well
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is changed. Whatever is wrong has one line of repair, and the exit code is 1 then.
+
+Example:
+  lastgood doctor --stack lastgood"
+)]
+pub(crate) struct Doctor {
+    /// The name of Lastgood's stack: its own alarms are called so
+    #[arg(long, value_name = "NAME", default_value = "lastgood")]
+    stack: String,
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// As it should be.
+    Well,
+    /// A person should look, or it could not be looked at.
+    Doubt,
+    /// Something does not work.
+    Ill,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    about: &'static str,
+    state: State,
+    said: String,
+    repair: Option<String>,
+}
+
+impl Finding {
+    fn well(about: &'static str, said: impl Into<String>) -> Self {
+        Self {
+            about,
+            state: State::Well,
+            said: said.into(),
+            repair: None,
+        }
+    }
+
+    fn doubt(about: &'static str, said: impl Into<String>) -> Self {
+        Self {
+            state: State::Doubt,
+            ..Self::well(about, said)
+        }
+    }
+
+    fn ill(about: &'static str, said: impl Into<String>) -> Self {
+        Self {
+            state: State::Ill,
+            ..Self::well(about, said)
+        }
+    }
+
+    fn repair(mut self, repair: impl Into<String>) -> Self {
+        self.repair = Some(repair.into());
+        self
+    }
+
+    /// A failure of another command, here a finding.
+    fn of(about: &'static str, failure: Failure) -> Self {
+        let words: Vec<&str> = std::iter::once(&failure.message)
+            .chain(&failure.evidence)
+            .map(String::as_str)
+            .collect();
+        let finding = Self::ill(about, words.join(": "));
+        match failure.hint {
+            Some(hint) => finding.repair(hint),
+            None => finding,
+        }
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
+        let mut findings = vec![who(session).await];
+        findings.extend(command(session).await);
+        let platform = session.platform().await;
+        findings.extend(ledger(session, platform.as_ref().ok()).await);
+        if let Ok(platform) = &platform {
+            findings.extend(own(platform, session, &self.stack).await);
+        }
+        let ill = findings.iter().any(|it| it.state == State::Ill);
+        let report = Report::new(&findings, text(&findings));
+        Ok(report.ending(if ill { Exit::Failed } else { Exit::Done }))
+    }
+}
+
+fn text(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
+    for finding in findings {
+        let sign = match finding.state {
+            State::Well => "well ",
+            State::Doubt => "look ",
+            State::Ill => "ILL  ",
+        };
+        lines.push(format!("{sign}  {:<8}  {}", finding.about, finding.said));
+        let repair = finding.repair.as_ref();
+        lines.extend(repair.map(|repair| format!("{:17}→ {repair}", "")));
+    }
+    lines.join("\n")
+}
+
+async fn who(session: &Session) -> Finding {
+    match session.who().await {
+        Ok((by, home)) => Finding::well("you", format!("{by}, in {}", home.region)),
+        Err(failure) => Finding::of("you", failure),
+    }
+}
+
+/// The command function, and with it this machine's clock.
+async fn command(session: &Session) -> Vec<Finding> {
+    let commander = match session.commander().await {
+        Ok(commander) => commander,
+        Err(failure) => return vec![Finding::of("command", failure)],
+    };
+    match commander.probe().await {
+        Err(failure) => vec![Finding::of("command", failure)],
+        Ok(Probed { refusal, date }) => {
+            let takes = match refusal {
+                None => Finding::well("command", "it takes your requests"),
+                Some(failure) => Finding::of("command", failure),
+            };
+            let now = session.times.now;
+            vec![takes, clock(date.map(|date| now.duration_since(date)))]
+        }
+    }
+}
+
+fn clock(ahead: Option<SignedDuration>) -> Finding {
+    let Some(ahead) = ahead else {
+        return Finding::doubt("clock", "the answer did not say what time it is");
+    };
+    let off = rough(ahead.abs());
+    if ahead.abs() > SKEW_MAX {
+        let way = if ahead.is_positive() {
+            "ahead"
+        } else {
+            "behind"
+        };
+        Finding::ill("clock", format!("this machine's is {off} {way} of AWS's"))
+            .repair("synchronise it, as by timedatectl set-ntp true: AWS refuses what is 5m off")
+    } else {
+        Finding::well("clock", format!("within {off} of AWS's"))
+    }
+}
+
+/// The ledger, what is overdue in it, and the alarms that its stages name.
+async fn ledger(session: &Session, platform: Option<&AwsPlatform>) -> Vec<Finding> {
+    let ledger = match session.ledger().await {
+        Ok(ledger) => ledger,
+        Err(failure) => return vec![Finding::of("ledger", failure)],
+    };
+    let services = match ledger.services().await {
+        Ok(services) => services,
+        Err(error) => return vec![Finding::of("ledger", book::failure(error))],
+    };
+    let mut findings = vec![Finding::well(
+        "ledger",
+        format!("it has {} services", services.len()),
+    )];
+    let late = session.times.now.checked_sub(OVERDUE_MAX);
+    match ledger
+        .overdue(late.unwrap_or(session.times.now), OVERDUE_NAMED_MAX)
+        .await
+    {
+        Ok(services) => findings.push(overdue(&services)),
+        Err(error) => findings.push(Finding::of("due", book::failure(error))),
+    }
+    let Some(platform) = platform else {
+        return findings;
+    };
+    let mut live = 0;
+    for service in &services {
+        let loaded = match ledger.load(service, &Mention::Nothing).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                findings.push(Finding::of("ledger", book::failure(error)));
+                continue;
+            }
+        };
+        let stages = loaded.pipeline.config.map(|config| config.stages);
+        for stage in stages.unwrap_or_default() {
+            let about = alarms(platform, service, &stage).await;
+            if about.is_empty() {
+                live += stage.alarms.len();
+            }
+            findings.extend(about);
+        }
+    }
+    findings.push(Finding::well(
+        "alarms",
+        format!("{live} of stages are live"),
+    ));
+    findings
+}
+
+fn overdue(services: &[ServiceName]) -> Finding {
+    if services.is_empty() {
+        return Finding::well("due", "nothing is overdue");
+    }
+    let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+    let words = format!("overdue for more than 5m: {}", names.join(", "));
+    Finding::ill("due", words).repair("look at the logs of the functions reconciler and deployer")
+}
+
+/// What is to be said of a stage's alarms; nothing when all are live.
+async fn alarms(
+    platform: &AwsPlatform,
+    service: &ServiceName,
+    stage: &StageConfig,
+) -> Vec<Finding> {
+    let at = |name: &StageName| format!("{service} {name}");
+    let seen = match platform.alarms(&stage.place, &stage.alarms).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            let words = format!("those of {} were not looked at: {error}", at(&stage.name));
+            return vec![Finding::doubt("alarms", words)];
+        }
+    };
+    let mut findings = Vec::new();
+    for alarm in &stage.alarms {
+        let (name, at) = (alarm.name(), at(&stage.name));
+        match seen
+            .iter()
+            .find(|seen| seen.alarm == *alarm)
+            .map(|seen| seen.state)
+        {
+            None => findings.push(
+                Finding::ill("alarms", format!("{name} of {at} does not exist"))
+                    .repair("make it, or take it out of the service file and apply that"),
+            ),
+            Some(AlarmState::InsufficientData) => findings.push(Finding::doubt(
+                "alarms",
+                format!("{name} of {at} has no data: it watches nothing"),
+            )),
+            Some(AlarmState::Alarm) => findings.push(Finding::doubt(
+                "alarms",
+                format!("{name} of {at} fires: it holds what comes next"),
+            )),
+            Some(AlarmState::Ok) => {}
+        }
+    }
+    findings
+}
+
+/// Lastgood's own alarms: dead letters, the stream's age, failing functions.
+async fn own(platform: &AwsPlatform, session: &Session, stack: &str) -> Vec<Finding> {
+    let Ok((_, home)) = session.who().await else {
+        return Vec::new();
+    };
+    match platform
+        .survey_alarms(&home.region, &format!("{stack}-"))
+        .await
+    {
+        Err(unseen) => vec![Finding::doubt("own", format!("not looked at: {unseen}"))],
+        Ok(alarms) if alarms.is_empty() => vec![
+            Finding::doubt("own", format!("no alarm's name begins with {stack}-"))
+                .repair("is --stack the name of Lastgood's stack, and this its account?"),
+        ],
+        Ok(alarms) => {
+            let firing: Vec<Finding> = alarms
+                .iter()
+                .filter(|alarm| alarm.state == AlarmState::Alarm)
+                .map(|alarm| {
+                    Finding::ill("own", format!("{} fires: {}", alarm.name, alarm.reason))
+                        .repair("its description says what it means and what to do")
+                })
+                .collect();
+            if firing.is_empty() {
+                let words = format!("{} alarms of Lastgood itself are quiet", alarms.len());
+                vec![Finding::well("own", words)]
+            } else {
+                firing
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_lines_and_what_is_wrong_has_a_repair() {
+        let findings = [
+            Finding::well("you", "alice"),
+            clock(Some(SignedDuration::from_secs(20))),
+            clock(Some(SignedDuration::from_secs(-400))),
+            overdue(&["web".parse().unwrap(), "shop".parse().unwrap()]),
+            overdue(&[]),
+            clock(None),
+            Finding::of(
+                "ledger",
+                Failure::usage("there is no such table").hint("is it right?"),
+            ),
+        ];
+        insta::assert_snapshot!(text(&findings));
+        for finding in &findings {
+            assert_eq!(
+                finding.state == State::Ill,
+                finding.repair.is_some(),
+                "{finding:?}"
+            );
+        }
+    }
+}
