@@ -14,6 +14,10 @@ use crate::failure::Failure;
 
 /// Largest service file, in bytes: it has to fit into one request.
 const FILE_BYTES_MAX: u64 = 100 * 1024;
+/// Problems of one file that are shown; the others come up when these are mended.
+const SHOWN_MAX: usize = 20;
+/// Longest piece of a file's own text that is shown, in characters.
+const PIECE_MAX: usize = 160;
 /// A word is suggested when at most every so many-th of its letters is wrong.
 const LETTERS_PER_SLIP: usize = 3;
 
@@ -63,12 +67,17 @@ impl Source {
     pub(crate) fn wrong(&self, problems: &[Problem]) -> Failure {
         let tree = serde_saphyr::from_str::<Spanned<Node>>(&self.text).ok();
         if let [only] = problems {
-            let failure = Failure::usage(format!("{} has a mistake: {}", self.name, only.message))
-                .because(self.shown(tree.as_ref(), only));
+            let failure = Failure::usage(format!(
+                "{} has a mistake: {}",
+                self.name,
+                piece(&only.message)
+            ))
+            .because(self.shown(tree.as_ref(), only));
             return only.hint.iter().fold(failure, Failure::hint);
         }
         let failure = Failure::usage(format!("{} has {} mistakes", self.name, problems.len()));
-        problems.iter().fold(failure, |failure, problem| {
+        let shown = problems.iter().take(SHOWN_MAX);
+        let failure = shown.fold(failure, |failure, problem| {
             let hint = problem
                 .hint
                 .as_ref()
@@ -76,9 +85,13 @@ impl Source {
                 .unwrap_or_default();
             failure
                 .because("")
-                .because(format!("{}{hint}", problem.message))
+                .because(format!("{}{hint}", piece(&problem.message)))
                 .because(self.shown(tree.as_ref(), problem))
-        })
+        });
+        match problems.len().saturating_sub(SHOWN_MAX) {
+            0 => failure,
+            more => failure.because("").because(format!("and {more} more")),
+        }
     }
 
     /// Where a problem is: `web.yaml:5:3`, or its path where that cannot be found.
@@ -209,6 +222,7 @@ fn place(location: Location) -> Option<Place> {
 /// A text that is no service file.
 fn mistake(name: &str, text: &str, error: &serde_saphyr::Error) -> Failure {
     let (message, hint) = told(error);
+    let message = piece(&message);
     let failure = Failure::usage(format!("{name} is no service file: {message}"));
     let place = error.location().and_then(place);
     let failure = match place {
@@ -281,8 +295,19 @@ fn excerpt(name: &str, text: &str, place: Place) -> String {
         return head;
     };
     let gutter = " ".repeat(line.to_string().len());
-    let indent = " ".repeat(column - 1);
+    // Of a very long line, what is around the place.
+    let from = column.saturating_sub(1 + PIECE_MAX / 2);
+    let source: String = source.chars().skip(from).take(PIECE_MAX).collect();
+    let indent = " ".repeat((column - 1 - from).min(PIECE_MAX));
     format!("{head}\n{gutter} |\n{line} | {source}\n{gutter} | {indent}^")
+}
+
+/// A piece of a text that the file may have made as long as itself.
+fn piece(text: &str) -> String {
+    match text.char_indices().nth(PIECE_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -402,5 +427,67 @@ stages:
             .replace("[web-dev-5xx]", "[a, a]")
             .replace("service: web\na", "service: Web\na");
         insta::assert_snapshot!(error(&text));
+    }
+
+    /// What is said of a file, whatever it says: never more than a screen can hold.
+    fn said(text: &str) -> usize {
+        let said = error(text).len();
+        assert!(said < 20_000, "{said} bytes about {text:.200}");
+        said
+    }
+
+    #[test]
+    fn what_is_said_of_a_file_does_not_grow_with_it() {
+        let long = "x".repeat(90_000);
+        let many = "a: b\n".repeat(20_000);
+        let deep = "[".repeat(50_000);
+        let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b, *b, *b]\n".repeat(1000);
+        let list = format!("[{}]", "a, ".repeat(25_000));
+        for text in [&long, &many, &deep, &bomb] {
+            said(text);
+        }
+        said(&WEB.replace("service: web\na", &format!("{long}: web\na")));
+        said(&WEB.replace("bake: 2m", &format!("bake: {long}")));
+        said(&WEB.replace("[web-dev-5xx]", &list));
+        said(&WEB.replace("bake: 2m", &format!("bake: {deep}")));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 200,
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// A good file with pieces cut out, doubled or put elsewhere, and odd ones put in.
+        #[test]
+        fn whatever_a_file_says_it_is_read_or_refused(
+            edits in proptest::collection::vec((0..900_usize, 0..60_usize, 0..900_usize, 0..12_usize), 0..6),
+        ) {
+            const ODD: [&str; 12] = [
+                "", ": ", "- ", "&a ", "*a", "{", "]", "\t", "!!binary ", "\u{0}", "? ", "'\u{1f4a5}",
+            ];
+            let mut text: Vec<char> = WEB.chars().collect();
+            for (from, length, to, odd) in edits {
+                let from = from.min(text.len());
+                let cut: Vec<char> = text[from..(from + length).min(text.len())].to_vec();
+                if odd % 2 == 0 {
+                    text.drain(from..from + cut.len());
+                }
+                let to = to.min(text.len());
+                text.splice(to..to, cut.into_iter().chain(ODD[odd].chars()));
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(source) = Source::parse("web.yaml".into(), text.clone()) {
+                let home = domain::file::Home {
+                    account: "111122223333".parse().unwrap(),
+                    region: "ap-south-1".parse().unwrap(),
+                };
+                if source.file.resolve(&home).is_ok() {
+                    return Ok(());
+                }
+            }
+            said(&text);
+        }
     }
 }
