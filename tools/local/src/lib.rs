@@ -6,6 +6,7 @@
 
 pub mod demo;
 pub mod environment;
+mod functions;
 pub mod instance;
 pub mod ministack;
 pub mod paths;

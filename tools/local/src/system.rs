@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     environment::Environment,
+    functions,
     instance::{self, Claim, Record},
     ministack::{self, MiniStack, ROOT_SECRET},
     paths::Paths,
@@ -73,6 +74,7 @@ pub struct System {
     environment: Environment,
     people: Vec<(Person, Environment)>,
     lastgood: PathBuf,
+    scratch: PathBuf,
     running: Running,
     // Given back last.
     claim: Claim,
@@ -160,6 +162,7 @@ impl System {
             environment,
             people,
             lastgood: package.command_line().to_owned(),
+            scratch: paths.scratch(),
             running,
             claim,
         })
@@ -219,6 +222,12 @@ impl System {
     #[must_use]
     pub fn delivery(&self) -> &Delivery {
         &self.running.delivery
+    }
+
+    /// Kills the processes of all functions in the middle of whatever they do, as AWS may; how many
+    /// there were. What they were called for comes again.
+    pub fn kill_functions(&self) -> usize {
+        functions::kill(&self.scratch)
     }
 
     /// Resolves when MiniStack has ended, which it does not by itself.

@@ -11,6 +11,7 @@ use crate::{
     ecs::Ecs,
     envelope::Place,
     metrics,
+    unkind::{Chance, Fate, Unkind},
     world::World,
 };
 
@@ -28,6 +29,7 @@ pub struct Fleet {
     ecs: Arc<Ecs>,
     codedeploy: Arc<CodeDeploy>,
     watchers: Vec<JoinHandle<()>>,
+    chance: Chance,
 }
 
 impl Fleet {
@@ -55,16 +57,36 @@ impl Fleet {
             ecs,
             codedeploy,
             watchers,
+            chance: Chance::kind(),
         }))
     }
 
     /// Carries out one call. Every failure is a reply, by AWS's name of the error.
     pub async fn handle(&self, call: Call) -> Reply {
         self.world.saw(&call.caller.place());
-        match call.api {
+        let fate = self.chance.draw(&call.caller);
+        if let Fate::Refused(error) = fate {
+            return Reply::from_result(Err(error));
+        }
+        let reply = match call.api {
             Api::Ecs => self.ecs.handle(call).await,
             Api::CodeDeploy => self.codedeploy.handle(call).await,
+        };
+        match fate {
+            Fate::AnswerLost(error) => Reply::from_result(Err(error)),
+            Fate::Straight | Fate::Refused(_) => reply,
         }
+    }
+
+    /// Changes what goes wrong on purpose, from now on.
+    pub fn set_unkind(&self, unkind: Unkind) {
+        self.chance.set(unkind);
+    }
+
+    /// Restarts the control planes: for so long functions find nobody there. What was stored is
+    /// there again afterwards, and what runs goes on running, as on AWS.
+    pub fn restart(&self, away: Duration) {
+        self.chance.go_away(away);
     }
 
     /// Has the alarms of an account and Region watched before anybody calls from there.

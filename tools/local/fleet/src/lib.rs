@@ -15,7 +15,9 @@ mod fleet;
 mod metrics;
 pub mod plane;
 mod remote;
+mod unkind;
 mod world;
 
 pub use api::{Api, ApiError, BoxFuture, Call, Caller, Guard, Options, Pace, Reply};
 pub use fleet::{Fleet, StartError};
+pub use unkind::Unkind;

@@ -10,7 +10,12 @@
 #[allow(dead_code, reason = "the other binary uses the rest")]
 mod world;
 
-use std::time::Duration;
+mod faults;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use delivery::Unkind;
 use local::{Screen, demo};
@@ -39,10 +44,13 @@ fn silent() -> Unkind {
     }
 }
 
+/// One test after the other: how unkind everything is holds for all of it.
+static TURNS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn doubled_delayed_shuffled_and_lost_events_change_no_outcome() {
+    let _turn = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
     on(async |world| {
-        // One after the other in one test: how unkind the delivery is holds for everything.
         world.system.delivery().set_unkind(silent());
         let stage = Stage {
             name: "dev",
