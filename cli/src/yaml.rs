@@ -462,7 +462,10 @@ stages:
         /// A good file with pieces cut out, doubled or put elsewhere, and odd ones put in.
         #[test]
         fn whatever_a_file_says_it_is_read_or_refused(
-            edits in proptest::collection::vec((0..900_usize, 0..60_usize, 0..900_usize, 0..12_usize), 0..6),
+            edits in proptest::collection::vec(
+                (0..900_usize, 0..60_usize, 0..900_usize, 0..12_usize),
+                0..6,
+            ),
         ) {
             const ODD: [&str; 12] = [
                 "", ": ", "- ", "&a ", "*a", "{", "]", "\t", "!!binary ", "\u{0}", "? ", "'\u{1f4a5}",
