@@ -1,5 +1,5 @@
 //! What went wrong, as people and scripts are told: the cause, the evidence, one hint, and an exit
-//! code that is honest. How it is printed is [`crate::screen`].
+//! code that is honest. How it is printed is [`mod@crate::screen`].
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
 //! Whether what a service file names is there, and configured so that Lastgood can work with it.
-//! Looking is [`see`], judging is [`judge`]; what may not be looked at is a warning, because it
+//! Looking is [`mod@see`], judging is [`judge`]; what may not be looked at is a warning, because it
 //! says nothing about the file.
 
 use aws::survey::{Compute, Controller, SeenGroup, SeenService, Unseen};
