@@ -221,12 +221,14 @@ pub(super) fn holds(
 /// Somebody else's deployment is in the way of all that waits: what one offer found out holds the
 /// others too, or they would take turns in asking, without a pause.
 fn occupied(stage: &Stage, now: Timestamp) -> Option<WaitingOn> {
-    stage
-        .waiting
-        .iter()
-        .filter_map(|offer| offer.on.as_ref())
-        .find(|on| matches!(on, WaitingOn::Target { again_at, .. } if *again_at > now))
-        .cloned()
+    let mut waiting = stage.waiting.iter();
+    waiting
+        .find(|offer| found_occupied(offer, now))
+        .and_then(|offer| offer.on.clone())
+}
+
+fn found_occupied(offer: &Offer, now: Timestamp) -> bool {
+    matches!(&offer.on, Some(WaitingOn::Target { again_at, .. }) if *again_at > now)
 }
 
 /// All that the offer at a place in the queue waits for. An approval may be given while the stage
@@ -287,6 +289,10 @@ fn say_what_waits(draft: &mut Draft, name: &StageName) {
     };
     let mut news = Vec::new();
     for (at, offer) in stage.waiting.iter().enumerate() {
+        // What it found out holds the whole stage, and is not written over before its time.
+        if found_occupied(offer, draft.now) {
+            continue;
+        }
         let on = waits_for(&draft.pipeline, config, stage, at, draft.now);
         let on = on.into_iter().next();
         if let Some(on) = on

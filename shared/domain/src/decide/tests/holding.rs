@@ -35,6 +35,26 @@ fn a_target_that_somebody_else_occupies_is_asked_once_a_minute_whoever_waits_for
 }
 
 #[test]
+fn that_a_target_is_occupied_is_not_forgotten_over_an_alarm_that_fires() {
+    let mut story = Story::new();
+    for number in 1..=3 {
+        story.upload(number);
+    }
+    story.promote("dev", 2, into_a_fire());
+    // Release 1 gives way to release 3, which is tried at once.
+    story.answer("dev", occupied());
+    story.alarm("dev", AlarmState::Alarm);
+    story.answer("dev", occupied());
+    assert!(
+        story.active("dev").is_none(),
+        "release 2 would pass the alarm, and waits for the target"
+    );
+    story.time_passes(1);
+    let active = story.active("dev").map(|active| active.offer.release);
+    assert_eq!(active, Some(release(2)));
+}
+
+#[test]
 fn a_rollback_of_a_person_asks_an_occupied_target_once_a_minute_too() {
     let mut story = Story::released_everywhere(2);
     story.roll_back("production", None);
