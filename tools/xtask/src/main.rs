@@ -7,6 +7,7 @@
 )]
 
 mod ci;
+mod debian;
 mod lambda;
 mod process;
 mod python;

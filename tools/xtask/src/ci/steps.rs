@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 
 use super::{groovy, snapshots};
-use crate::{lambda, process, python};
+use crate::{debian, lambda, process, python};
 
 const INFRA: &str = "infra";
 const EXAMPLES: &str = "infra/examples";
@@ -14,6 +14,10 @@ const CFN_LINT: &str = "infra/requirements.txt";
 const MINISTACK: &str = "tools/local/ministack/requirements.txt";
 /// Tells tests where MiniStack is; those that need it are skipped without.
 const MINISTACK_VARIABLE: &str = "LASTGOOD_MINISTACK";
+/// Debian's package of the registry that adapters are tested against, and its program.
+const REGISTRY: (&str, &str) = ("docker-registry", "usr/bin/docker-registry");
+/// Tells tests where the registry is; those that need it are skipped without.
+const REGISTRY_VARIABLE: &str = "LASTGOOD_REGISTRY";
 /// Seeds of the adversary.
 const SEEDS: &str = "1000";
 /// How the names of service files end, which lie among the example templates.
@@ -120,14 +124,18 @@ fn docs(root: &Path) -> Result<()> {
 fn test(root: &Path) -> Result<()> {
     let ministack = python::programs(root, "ministack", MINISTACK)?.join("ministack");
     let asked_for = snapshots::Asked::new(root)?;
-    process::run(
-        process::cargo(root)
-            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-            .env(MINISTACK_VARIABLE, ministack)
-            .env(snapshots::VARIABLE, asked_for.path())
-            // A snapshot that differs is a failure, and leaves no file behind.
-            .env("INSTA_UPDATE", "no"),
-    )?;
+    let mut tests = process::cargo(root);
+    tests
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .env(MINISTACK_VARIABLE, ministack)
+        .env(snapshots::VARIABLE, asked_for.path())
+        // A snapshot that differs is a failure, and leaves no file behind.
+        .env("INSTA_UPDATE", "no");
+    let (package, program) = REGISTRY;
+    if let Some(folder) = debian::unpacked(root, package)? {
+        tests.env(REGISTRY_VARIABLE, folder.join(program));
+    }
+    process::run(&mut tests)?;
     asked_for.compare(root)
 }
 
