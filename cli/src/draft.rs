@@ -159,6 +159,11 @@ fn place_of(source: &Source) -> String {
             repository,
             ..
         } => format!("{repository} in {account}, {region}"),
+        Source::Oci {
+            registry,
+            repository,
+            ..
+        } => format!("{registry}/{repository}"),
     }
 }
 

@@ -54,6 +54,14 @@ fn source(judgement: &mut Judgement, config: &ServiceConfig, seen: &Result<SeenS
             "/artefact/ecr/repository",
             format!("repository {repository}"),
         ),
+        Source::Oci {
+            registry,
+            repository,
+            ..
+        } => (
+            "/artefact/oci/repository",
+            format!("repository {registry}/{repository}"),
+        ),
     };
     let mut wrong = |message: String, hint: &str| {
         judgement.wrong.push(problem(path, message, Some(hint)));

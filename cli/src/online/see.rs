@@ -46,6 +46,10 @@ pub(crate) async fn see(platform: &AwsPlatform, config: &ServiceConfig) -> Seen 
             let seen = platform.survey_repository(account, region, repository);
             seen.await.map(|()| SeenSource::Repository)
         }
+        Source::Oci { .. } => {
+            let listed = platform.listing(&config.source).await;
+            listed.map(|_| SeenSource::Repository).map_err(Unseen::from)
+        }
     };
     let stages = config.stages.iter().map(|stage| see_stage(platform, stage));
     Seen {

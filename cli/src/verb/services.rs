@@ -111,6 +111,11 @@ fn artefacts(config: &ServiceConfig) -> String {
         Source::Ecr {
             repository, tags, ..
         } => format!("ecr {repository}:{}", tags.join(",")),
+        Source::Oci {
+            registry,
+            repository,
+            tags,
+        } => format!("{registry}/{repository}:{}", tags.join(",")),
     }
 }
 

@@ -137,7 +137,7 @@ impl Wait {
 fn called(pipeline: &Pipeline, version: &str) -> Option<ReleaseNumber> {
     let is = |release: &Release| {
         let tag = match &release.artefact {
-            Artefact::Image { tag, .. } => tag.as_deref(),
+            Artefact::Image { tag, .. } | Artefact::Oci { tag, .. } => tag.as_deref(),
             Artefact::Object { .. } => None,
         };
         release.build.version.as_deref() == Some(version) || tag == Some(version)

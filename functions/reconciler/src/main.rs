@@ -1,17 +1,26 @@
 //! Looks, every minute, at what is overdue.
 //!
 //! A lost event costs a minute, not a release: whatever has a due time in the ledger that has
-//! passed is a hint like any other, and goes through the same look.
+//! passed is a hint like any other, and goes through the same look. Image sources are looked
+//! through now and then for what no event told of.
+
+use std::time::{Duration, Instant};
 
 use domain::Hint;
 use domain::hint::Input;
-use engine::{Clock as _, Ledger as _};
+use engine::source::look_through;
+use engine::{Catalogues as _, Clock as _, Ledger as _};
 use lambda::{Failed, House, serve};
 use lambda_runtime::Error;
 use serde_json::value::RawValue;
 
 /// Most pipelines looked at in one run; the longest overdue come first, the rest a minute later.
 const PIPELINES_MAX: usize = 100;
+/// Most sources looked through in one run; a registry that does not answer takes ten seconds, and
+/// the run has less than a minute.
+const SOURCES_MAX: usize = 40;
+/// No further source is begun after so long.
+const SOURCES_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -32,5 +41,27 @@ async fn tick(house: &House, event: &RawValue) -> Result<(), Failed> {
             trouble = Err(failed);
         }
     }
-    trouble
+    let sources = sources(house).await;
+    trouble.and(sources)
+}
+
+/// A source that cannot be looked through is due again by itself: no reason to repeat the tick.
+async fn sources(house: &House) -> Result<(), Failed> {
+    let begun = Instant::now();
+    let due = house
+        .ledger
+        .sources_due(house.clock.now(), SOURCES_MAX)
+        .await;
+    for service in due.map_err(|error| Failed::report(&error))? {
+        if begun.elapsed() > SOURCES_WITHIN {
+            tracing::warn!(%service, "its source is looked through a minute later");
+            break;
+        }
+        match look_through(&house.ledger, &house.platform, &house.clock, &service).await {
+            Ok(0) => {}
+            Ok(found) => tracing::info!(%service, found, "found what no event told of"),
+            Err(error) => tracing::error!(%service, %error, "the source cannot be looked through"),
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! The engine's traits on AWS: [`Ledger`](engine::Ledger) on DynamoDB,
-//! [`Platform`](engine::Platform) on ECS, CodeDeploy, S3, ECR and CloudWatch,
+//! [`Platform`](engine::Platform) on ECS, CodeDeploy, S3, ECR, other registries and CloudWatch,
 //! [`Announcer`](engine::Announcer) on SNS.
 //!
 //! No rule lives here and no type of an SDK leaves: what AWS says is mapped to the domain's words,
@@ -14,6 +14,7 @@
 //! codedeploy deployments of a group: instances, or ECS blue/green
 //! alarms     alarms as they are
 //! survey     how things are configured, for those who write or check a service file
+//! secrets    credentials of registries, the key of a webhook
 //! sns        announcements
 //! secret     a secret, read once
 //! ```
@@ -48,6 +49,8 @@ pub mod places;
 pub mod platform;
 #[cfg(feature = "secret")]
 pub mod secret;
+#[cfg(feature = "platform")]
+mod secrets;
 #[cfg(feature = "announcer")]
 pub mod sns;
 #[cfg(feature = "platform")]

@@ -36,6 +36,7 @@ pub(crate) struct Clients {
     ecr: OnceLock<aws_sdk_ecr::Client>,
     ecs: OnceLock<aws_sdk_ecs::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
+    secrets: OnceLock<aws_sdk_secretsmanager::Client>,
     plain: OnceLock<SharedHttpConnector>,
 }
 
@@ -48,6 +49,7 @@ impl Clients {
             ecr: OnceLock::new(),
             ecs: OnceLock::new(),
             s3: OnceLock::new(),
+            secrets: OnceLock::new(),
             plain: OnceLock::new(),
         }
     }
@@ -75,6 +77,11 @@ impl Clients {
     pub(crate) fn ecs(&self) -> &aws_sdk_ecs::Client {
         self.ecs
             .get_or_init(|| aws_sdk_ecs::Client::new(&self.config))
+    }
+
+    pub(crate) fn secrets(&self) -> &aws_sdk_secretsmanager::Client {
+        self.secrets
+            .get_or_init(|| aws_sdk_secretsmanager::Client::new(&self.config))
     }
 
     /// Buckets have no host names of their own behind another endpoint than AWS's.

@@ -1,7 +1,8 @@
 //! The engine's [`Platform`] on AWS: each call goes to the part that knows the target.
 
 use domain::alarm::AlarmSeen;
-use domain::config::{Place, StageConfig, Target};
+use domain::catalogue::Listed;
+use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
@@ -31,6 +32,10 @@ impl AwsPlatform {
 impl Platform for AwsPlatform {
     async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError> {
         artefacts::examine(&self.places, hint).await
+    }
+
+    async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
+        artefacts::listing(&self.places, source).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::name::{AccountId, Region, ReleaseNumber};
+use crate::name::{AccountId, Region, Registry, ReleaseNumber};
 
 /// Immutable input, named by content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum Artefact {
         /// Size in bytes.
         bytes: u64,
     },
-    /// One image in one repository.
+    /// One image in one repository of ECR.
     Image {
         /// The registry's account.
         account: AccountId,
@@ -38,10 +38,22 @@ pub enum Artefact {
         /// The tag it was pushed with, for people.
         tag: Option<String>,
     },
+    /// One image in any other registry that speaks the OCI distribution API.
+    Oci {
+        /// The registry.
+        registry: Registry,
+        /// The repository's name.
+        repository: String,
+        /// `sha256:` and 64 hex digits: what is deployed. A tag may move.
+        digest: String,
+        /// The tag it was found under, for people.
+        tag: Option<String>,
+    },
 }
 
 impl Artefact {
-    /// What makes it the same artefact again: `s3:bucket/key@version` or `ecr:…/repository@digest`.
+    /// What makes it the same artefact again: `s3:bucket/key@version`, `ecr:…/repository@digest` or
+    /// `oci:registry/repository@digest`.
     #[must_use]
     pub fn id(&self) -> ArtefactId {
         ArtefactId(match self {
@@ -60,6 +72,12 @@ impl Artefact {
             } => {
                 format!("ecr:{account}/{region}/{repository}@{digest}")
             }
+            Self::Oci {
+                registry,
+                repository,
+                digest,
+                ..
+            } => format!("oci:{registry}/{repository}@{digest}"),
         })
     }
 
@@ -74,7 +92,7 @@ impl Artefact {
                 version,
                 ..
             } => format!("{bucket}/{key}@{version}"),
-            Self::Image { digest, .. } => digest.clone(),
+            Self::Image { digest, .. } | Self::Oci { digest, .. } => digest.clone(),
         })
     }
 }
@@ -88,11 +106,30 @@ impl fmt::Display for Artefact {
                 digest,
                 tag,
                 ..
-            } => match tag {
-                Some(tag) => write!(f, "{repository}:{tag}"),
-                None => write!(f, "{repository}@{}", digest.get(..19).unwrap_or(digest)),
-            },
+            } => image(f, repository, digest, tag.as_deref()),
+            Self::Oci {
+                registry,
+                repository,
+                digest,
+                tag,
+            } => {
+                write!(f, "{registry}/")?;
+                image(f, repository, digest, tag.as_deref())
+            }
         }
+    }
+}
+
+/// An image as people name it: by its tag, else by the beginning of its digest.
+fn image(
+    f: &mut fmt::Formatter<'_>,
+    repository: &str,
+    digest: &str,
+    tag: Option<&str>,
+) -> fmt::Result {
+    match tag {
+        Some(tag) => write!(f, "{repository}:{tag}"),
+        None => write!(f, "{repository}@{}", digest.get(..19).unwrap_or(digest)),
     }
 }
 
@@ -184,7 +221,7 @@ impl Release {
     #[must_use]
     pub fn label(&self) -> Option<String> {
         let tag = match &self.artefact {
-            Artefact::Image { tag, .. } => tag.clone(),
+            Artefact::Image { tag, .. } | Artefact::Oci { tag, .. } => tag.clone(),
             Artefact::Object { .. } => None,
         };
         let commit = self.build.commit.as_deref();

@@ -14,7 +14,7 @@ use crate::hint::Subject;
 use crate::name::{ReleaseNumber, ServiceName, StageName};
 use crate::pipeline::Pipeline;
 use crate::reason::Reason;
-use crate::{announce, due};
+use crate::{announce, catalogue, due};
 
 /// Everything one decision writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,15 @@ pub struct Commit {
     pub releases: BTreeSet<ReleaseNumber>,
     /// Watches that are new, and those that are no more.
     pub watches: Watches,
+    /// A catalogue that begins, when the source is another one.
+    pub catalogue: Option<NewCatalogue>,
+}
+
+/// A catalogue that begins: its source is to be looked through at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCatalogue {
+    /// The source, by [`catalogue::key`]; none when it need not be looked through any more.
+    pub of: Option<String>,
 }
 
 /// An artefact's place in a service's ledger.
@@ -125,6 +134,7 @@ impl Commit {
             service: before.service.clone(),
             expected: before.seq,
             due_at: due::due_at(&decision.after),
+            catalogue: new_catalogue(before, &decision.after),
             watches: watches(before.config.as_ref(), decision.after.config.as_ref()),
             entries: decision.entries,
             after: decision.after,
@@ -221,28 +231,51 @@ pub fn watches_of(config: &ServiceConfig) -> BTreeSet<Watch> {
 }
 
 fn source_watch(config: &ServiceConfig) -> Watch {
-    let (subject, narrow) = match &config.source {
-        Source::S3 { bucket, prefix } => (Subject::Bucket(bucket.clone()), prefix.clone()),
-        Source::Ecr {
-            account,
-            region,
-            repository,
-            ..
-        } => (
-            Subject::Repository {
-                account: account.clone(),
-                region: region.clone(),
-                repository: repository.clone(),
-            },
-            String::new(),
-        ),
+    let narrow = match &config.source {
+        Source::S3 { prefix, .. } => prefix.clone(),
+        Source::Ecr { .. } | Source::Oci { .. } => String::new(),
     };
     Watch {
-        subject,
+        subject: config.source.subject(),
         watcher: Watcher::Source {
             service: config.service.clone(),
             narrow,
         },
+    }
+}
+
+/// The catalogue that a new configuration begins, when its source is another one.
+fn new_catalogue(before: &Pipeline, after: &Pipeline) -> Option<NewCatalogue> {
+    let key = |pipeline: &Pipeline| catalogue::key(&pipeline.config.as_ref()?.source);
+    let (had, has) = (key(before), key(after));
+    (had != has).then_some(NewCatalogue { of: has })
+}
+
+impl Source {
+    /// The subject of events about this source.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::S3 { bucket, .. } => Subject::Bucket(bucket.clone()),
+            Self::Ecr {
+                account,
+                region,
+                repository,
+                ..
+            } => Subject::Repository {
+                account: account.clone(),
+                region: region.clone(),
+                repository: repository.clone(),
+            },
+            Self::Oci {
+                registry,
+                repository,
+                ..
+            } => Subject::OciRepository {
+                registry: registry.clone(),
+                repository: repository.clone(),
+            },
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::MissingData;
-use crate::name::{AccountId, AlarmArn, Region, ServiceName, StageName};
+use crate::name::{AccountId, AlarmArn, Region, Registry, ServiceName, StageName};
 use crate::window::Window;
 
 /// Most stages of one service.
@@ -61,7 +61,7 @@ pub enum Source {
         /// The prefix; the longest one that fits claims an object.
         prefix: String,
     },
-    /// Images of a repository.
+    /// Images of a repository of ECR.
     Ecr {
         /// The registry's account.
         account: AccountId,
@@ -70,6 +70,15 @@ pub enum Source {
         /// The repository.
         repository: String,
         /// Tags that make releases, `*` for any run of characters. Untagged pushes never do.
+        tags: Vec<String>,
+    },
+    /// Images of a repository in any other registry.
+    Oci {
+        /// The registry.
+        registry: Registry,
+        /// The repository.
+        repository: String,
+        /// Tags that make releases, `*` for any run of characters.
         tags: Vec<String>,
     },
 }

@@ -81,8 +81,10 @@ pub struct ServiceFile {
 pub enum ArtefactSource {
     /// Objects of a bucket.
     S3(S3Source),
-    /// Images of a repository.
+    /// Images of a repository of ECR.
     Ecr(EcrSource),
+    /// Images of a repository of any other registry: Docker Hub, GHCR, Harbor, Artifactory.
+    Oci(OciSource),
 }
 
 /// Objects of a bucket.
@@ -113,6 +115,20 @@ pub struct EcrSource {
     /// The registry's Region; the ledger's when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+/// Images of a repository of any registry that speaks the OCI distribution API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OciSource {
+    /// The registry's host, such as `docker.io` or `ghcr.io`; `docker.io` is Docker Hub's.
+    pub registry: String,
+    /// The repository, such as `shop/web`.
+    pub repository: String,
+    /// Tags that make releases, `*` for any run of characters.
+    #[serde(default = "any_tag")]
+    pub tags: Vec<String>,
 }
 
 /// One stage.

@@ -3,7 +3,7 @@
 
 use crate::alarm::AlarmSeen;
 use crate::fact::Asked;
-use crate::name::{AccountId, AlarmArn, Region, ServiceName};
+use crate::name::{AccountId, AlarmArn, Region, Registry, ServiceName};
 
 /// What one delivered event comes to, once decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,16 @@ pub enum Hint {
         /// The tag; untagged pushes have none.
         tag: Option<String>,
     },
+    /// Somebody says that a tag of a registry points to something new. It may be forged, and names no
+    /// digest.
+    Tag {
+        /// The registry.
+        registry: Registry,
+        /// The repository.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
     /// ECS says that a deployment moved on. The event names neither cluster nor revision.
     EcsDeployment {
         /// `resources[0]`: the ECS service's ARN.
@@ -82,12 +92,19 @@ pub enum Subject {
     Alarm(AlarmArn),
     /// All of a bucket; a watcher's prefix narrows it.
     Bucket(String),
-    /// A repository.
+    /// A repository of ECR.
     Repository {
         /// The registry's account.
         account: AccountId,
         /// The registry's Region.
         region: Region,
+        /// The repository.
+        repository: String,
+    },
+    /// A repository of any other registry.
+    OciRepository {
+        /// The registry.
+        registry: Registry,
         /// The repository.
         repository: String,
     },
@@ -120,6 +137,10 @@ impl Subject {
             } => {
                 format!("watch#ecr#{account}/{region}/{repository}")
             }
+            Self::OciRepository {
+                registry,
+                repository,
+            } => format!("watch#oci#{registry}/{repository}"),
             Self::EcsService(arn) => format!("watch#ecs#{arn}"),
             Self::DeploymentGroup {
                 account,

@@ -11,13 +11,14 @@
 //!
 //! What lives where: the words as types ([`name`], [`artefact`], [`config`], [`pipeline`]), what
 //! comes in ([`fact`], [`hint`]), what goes out ([`entry`], [`reason`], [`announce`]), and the
-//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`]).
+//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`], [`catalogue`]).
 
 pub mod alarm;
 pub mod announce;
 pub mod apply;
 pub mod artefact;
 pub mod call;
+pub mod catalogue;
 pub mod chain;
 pub mod commit;
 pub mod config;
@@ -45,7 +46,7 @@ pub use fact::Fact;
 pub use hint::Hint;
 pub use jiff::{SignedDuration, Timestamp};
 pub use name::{
-    AccountId, AlarmArn, EntryId, Identity, Region, ReleaseNumber, ServiceName, StageName,
+    AccountId, AlarmArn, EntryId, Identity, Region, Registry, ReleaseNumber, ServiceName, StageName,
 };
 pub use pipeline::Pipeline;
 pub use reason::Reason;

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 /// characters of a CodeDeploy description and into tag values.
 pub const NAME_LENGTH_MAX: usize = 48;
 
+/// Longest name of a registry, in characters (RFC 1035: a host name has at most 253, and a port).
+const REGISTRY_LENGTH_MAX: usize = 259;
+
+/// The registry that images without a registry in their name come from.
+pub const DOCKER_HUB: &str = "docker.io";
+
 /// The reserved pipeline that records artefacts no service claims.
 pub const UNCLAIMED: &str = "unclaimed";
 /// The reserved pipeline whose snapshot is the switch for all: see [`crate::switch`].
@@ -38,6 +44,9 @@ pub enum NameError {
     /// An alarm's ARN.
     #[error("{0:?} is no CloudWatch alarm ARN")]
     Alarm(String),
+    /// A registry's host name, as it stands before an image's name.
+    #[error("{0:?} is no registry: it looks like docker.io, ghcr.io or registry.shop.example:5000")]
+    Registry(String),
 }
 
 fn is_name(text: &str) -> bool {
@@ -47,6 +56,24 @@ fn is_name(text: &str) -> bool {
         .is_some_and(|first| first.is_ascii_lowercase())
         && text.len() <= NAME_LENGTH_MAX
         && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Whether a text is what Docker takes for a registry before an image's name: it has a dot or a
+/// port, or is `localhost` (the reference grammar of `distribution/reference`).
+fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let is_part = |part: &str| {
+        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !part.is_empty() && part.bytes().all(letters) && !part.starts_with('-')
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    text.len() <= REGISTRY_LENGTH_MAX
+        && host.split('.').all(is_part)
+        && port.is_none_or(is_port)
+        && (host.contains('.') || port.is_some() || host == "localhost")
 }
 
 macro_rules! text_name {
@@ -126,6 +153,11 @@ text_name!(
     AlarmArn,
     |text| text.starts_with("arn:") && text.contains(":cloudwatch:") && text.contains(":alarm:"),
     NameError::Alarm
+);
+
+text_name!(
+    /// A registry's host, with its port if it has one: `docker.io`, `registry.shop.example:5000`.
+    Registry, is_registry, NameError::Registry
 );
 
 impl ServiceName {
@@ -324,6 +356,30 @@ mod tests {
             &"a".repeat(NAME_LENGTH_MAX + 1),
         ] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_a_host_as_it_stands_before_an_images_name() {
+        for good in [
+            "docker.io",
+            "ghcr.io",
+            "harbor.shop.example:8443",
+            "localhost",
+            "a:5000",
+        ] {
+            assert!(good.parse::<Registry>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "shop",
+            "https://ghcr.io",
+            "ghcr.io/shop",
+            "GHCR.io",
+            "a.b:0",
+            "a..b",
+        ] {
+            assert!(bad.parse::<Registry>().is_err(), "{bad}");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod look;
 pub mod memory;
 pub mod ports;
 pub mod receive;
+pub mod source;
 pub mod spread;
 pub mod tell;
 pub mod turn;
@@ -31,6 +32,7 @@ pub enum EngineError {
 }
 
 pub use ports::{
-    AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
+    AnnounceError, Announcer, Catalogues, Clock, Ledger, LedgerError, Loaded, Mention, Platform,
+    PlatformError,
 };
 pub use units::{Onlooker, Unit, UnitState, Units};

@@ -22,7 +22,9 @@ pub async fn look(
     hint: &Hint,
 ) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
     match hint {
-        Hint::Object { .. } | Hint::Image { .. } => artefact(ledger, platform, hint).await,
+        Hint::Object { .. } | Hint::Image { .. } | Hint::Tag { .. } => {
+            artefact(ledger, platform, hint).await
+        }
         Hint::EcsDeployment { service_arn, .. } => {
             deployment(ledger, platform, &Subject::EcsService(service_arn.clone())).await
         }
@@ -91,6 +93,18 @@ async fn claimants(ledger: &impl Ledger, hint: &Hint) -> Result<Vec<ServiceName>
                 },
                 "",
             )
+        }
+        Hint::Tag {
+            registry,
+            repository,
+            ..
+        } => {
+            let (registry, repository) = (registry.clone(), repository.clone());
+            let subject = Subject::OciRepository {
+                registry,
+                repository,
+            };
+            (subject, "")
         }
         Hint::EcsDeployment { .. } | Hint::CodeDeployDeployment { .. } | Hint::Due { .. } => {
             return Ok(Vec::new());

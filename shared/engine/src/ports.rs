@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use domain::announce::Announcement;
 use domain::artefact::ArtefactId;
+use domain::catalogue::{Catalogue, Listed};
 use domain::chain::Sealed;
 use domain::commit::Watcher;
-use domain::config::{Place, StageConfig, Target};
+use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
@@ -98,6 +99,34 @@ pub trait Ledger {
     ) -> Result<Option<Release>, LedgerError>;
 }
 
+/// What was there when image sources were last looked through. It stands beside the ledger's
+/// history: nothing is decided on it, and what is lost of it costs a look.
+#[expect(
+    async_fn_in_trait,
+    reason = "used with one runtime and static types only"
+)]
+pub trait Catalogues {
+    /// Services whose source is to be looked through, the longest overdue first, at most `limit`.
+    /// May lag.
+    async fn sources_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError>;
+
+    /// A service's catalogue; none when its source need not be looked through.
+    async fn catalogue(&self, service: &ServiceName) -> Result<Option<Catalogue>, LedgerError>;
+
+    /// Keeps a catalogue, and when its source is to be looked through again. When the service has
+    /// got another source meanwhile, nothing is kept.
+    async fn keep_catalogue(
+        &self,
+        service: &ServiceName,
+        catalogue: &Catalogue,
+        due_at: Timestamp,
+    ) -> Result<(), LedgerError>;
+}
+
 /// What stands between us and the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -130,6 +159,10 @@ pub trait Platform {
     /// can be deployed. `None` when it is gone (deleted since), or is no artefact at all (a
     /// folder's key).
     async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError>;
+
+    /// What an image source offers now, tags that make no release too. Nothing for sources that
+    /// need not be looked through.
+    async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError>;
 
     /// Whether an artefact can still be deployed; `Some(why not)`, for people.
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError>;

@@ -95,6 +95,7 @@ impl World {
             Subject::Alarm(_)
             | Subject::Bucket(_)
             | Subject::Repository { .. }
+            | Subject::OciRepository { .. }
             | Subject::DeploymentGroup { .. } => (None, Reply::Nobody),
         };
         let bytes = render::hook(arn.as_deref(), &hook.deployment, hook.back);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use domain::alarm::AlarmSeen;
 use domain::announce::Announcement;
+use domain::catalogue::Listed;
 use domain::chain::Sealed;
 use domain::commit::Watcher;
-use domain::config::{Place, StageConfig, Target};
+use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::hint::Subject;
@@ -272,6 +273,10 @@ impl Platform for Ports {
             },
             _ => found,
         }))
+    }
+
+    async fn listing(&self, _source: &Source) -> Result<Vec<Listed>, PlatformError> {
+        self.platform(Call::Examine, |_| Vec::new()).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -172,7 +172,10 @@ pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
             let kind = "CodeDeploy Deployment State-change Notification";
             envelope("aws.codedeploy", kind, at, resources, detail)
         }
-        Subject::Alarm(_) | Subject::Bucket(_) | Subject::Repository { .. } => Value::Null,
+        Subject::Alarm(_)
+        | Subject::Bucket(_)
+        | Subject::Repository { .. }
+        | Subject::OciRepository { .. } => Value::Null,
     })
 }
 

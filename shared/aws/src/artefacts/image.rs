@@ -1,30 +1,22 @@
-//! Images: a digest in a repository, what ECR knows of it, and the labels its build left.
+//! Images of ECR: a digest in a repository, what ECR knows of it, and what its build said.
 
-use aws_sdk_ecr::types::{Image, ImageDetail, ImageFailureCode, ImageIdentifier, ImageStatus};
+use aws_sdk_ecr::types::{
+    DescribeImagesFilter, Image, ImageDetail, ImageFailureCode, ImageIdentifier, ImageStatus,
+    TagStatus,
+};
+use domain::catalogue::{Listed, TAGS_MAX};
 use domain::fact::{ArtefactFound, Proof};
 use domain::{AccountId, Artefact, BuildFacts, Region};
 use engine::PlatformError;
-use serde::Deserialize;
 
-use super::{facts, labels};
+use super::contents::{self, CONFIGS, Contents, Labels, MANIFESTS, Manifest};
+use super::labels;
 use crate::errors::Trouble;
 use crate::places::Clients;
+use crate::time;
 
-/// What a manifest may be: a single image or an index of images, Docker's or OCI's.
-const MANIFESTS: [&str; 4] = [
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-];
-/// What the configuration of something that runs is. Charts, signatures and bills of materials have
-/// others.
-const CONFIGS: [&str; 2] = [
-    "application/vnd.docker.container.image.v1+json",
-    "application/vnd.oci.image.config.v1+json",
-];
-/// How an index marks a child that only attests another one (BuildKit).
-const ATTESTS: &str = "vnd.docker.reference.type";
+/// Most images of one answer (ECR API, DescribeImages).
+const IMAGES_PER_PAGE: i32 = 1000;
 
 /// A repository.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +27,7 @@ pub(super) struct Repository<'a> {
 }
 
 /// A registry's host name.
-pub(crate) fn registry_host(account: &AccountId, region: &Region) -> String {
+pub(super) fn registry_host(account: &AccountId, region: &Region) -> String {
     let suffix = if region.as_str().starts_with("cn-") {
         ".cn"
     } else {
@@ -78,11 +70,55 @@ pub(super) async fn examine(
     if let Some(why) = archived(&detail) {
         return found(BuildFacts::default(), Proof::Unusable(why));
     }
-    match read(clients, repository, digest).await? {
+    let asked = Asked {
+        clients,
+        repository,
+    };
+    match contents::read(&asked, digest).await? {
         Contents::Image(build) => found(build, Proof::Deployable),
         Contents::Broken(why) => found(BuildFacts::default(), Proof::Unusable(why)),
         Contents::SomethingElse => Ok(None),
     }
+}
+
+/// All tags of a repository with what they point to. What is archived is not offered.
+pub(super) async fn listing(
+    ecr: &aws_sdk_ecr::Client,
+    repository: Repository<'_>,
+) -> Result<Vec<Listed>, PlatformError> {
+    let tagged = DescribeImagesFilter::builder()
+        .tag_status(TagStatus::Tagged)
+        .build();
+    let mut images = ecr
+        .describe_images()
+        .registry_id(repository.account.as_str())
+        .repository_name(repository.name)
+        .filter(tagged)
+        .into_paginator()
+        .page_size(IMAGES_PER_PAGE)
+        .items()
+        .send();
+    let mut listed = Vec::new();
+    while let Some(image) = images.next().await {
+        let image = image.map_err(crate::errors::platform("ecr:DescribeImages"))?;
+        if archived(&image).is_some() {
+            continue;
+        }
+        let pushed_at = image.image_pushed_at().and_then(time::timestamp);
+        listed.extend(image.image_tags().iter().map(|tag| Listed {
+            tag: tag.clone(),
+            digest: image.image_digest().map(ToOwned::to_owned),
+            pushed_at,
+        }));
+        if listed.len() > TAGS_MAX {
+            tracing::warn!(
+                repository = repository.name,
+                "it has too many tags to look through"
+            );
+            break;
+        }
+    }
+    Ok(listed)
 }
 
 /// Why an image can be deployed no more.
@@ -136,78 +172,20 @@ async fn describe(
     }
 }
 
-/// What a manifest holds.
-enum Contents {
-    /// Something that runs, with what its build said.
-    Image(BuildFacts),
-    /// Nothing that runs.
-    SomethingElse,
-    /// It cannot be read; why.
-    Broken(String),
+/// A repository with the clients to ask it.
+struct Asked<'a> {
+    clients: &'a Clients,
+    repository: Repository<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    platform: Option<OnPlatform>,
-    #[serde(default)]
-    annotations: std::collections::HashMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct OnPlatform {
-    #[serde(default)]
-    os: String,
-}
-
-impl Descriptor {
-    /// Whether a child of an index is something that runs.
-    fn runs(&self) -> bool {
-        let unknown = self
-            .platform
-            .as_ref()
-            .is_some_and(|platform| platform.os == "unknown");
-        !unknown && !self.annotations.contains_key(ATTESTS)
+impl contents::Repository for Asked<'_> {
+    async fn manifest(&self, digest: &str) -> Result<Result<Manifest, String>, PlatformError> {
+        fetch(self.clients.ecr(), self.repository, digest).await
     }
-}
 
-/// Reads an image, or the first image of an index: a build labels all of them alike.
-async fn read(
-    clients: &Clients,
-    repository: Repository<'_>,
-    digest: &str,
-) -> Result<Contents, PlatformError> {
-    let mut digest = digest.to_owned();
-    // An index, then a child of it. Deeper nesting is legal and unheard of.
-    for _ in 0..2 {
-        let manifest = match fetch(clients.ecr(), repository, &digest).await? {
-            Ok(manifest) => manifest,
-            Err(why) => return Ok(Contents::Broken(why)),
-        };
-        if let Some(config) = manifest.config {
-            if !config.media_type.is_empty() && !CONFIGS.contains(&config.media_type.as_str()) {
-                return Ok(Contents::SomethingElse);
-            }
-            let labels = labels::fetch(clients, repository, &config.digest).await?;
-            return Ok(Contents::Image(facts::of_labels(&labels)));
-        }
-        let Some(child) = manifest.manifests.into_iter().find(Descriptor::runs) else {
-            return Ok(Contents::SomethingElse);
-        };
-        digest = child.digest;
+    async fn labels(&self, config: &str) -> Result<Labels, PlatformError> {
+        labels::fetch(self.clients, self.repository, config).await
     }
-    Ok(Contents::Image(BuildFacts::default()))
 }
 
 /// A manifest, or why it cannot be read.
@@ -226,10 +204,7 @@ async fn fetch(
         .await
         .map_err(crate::errors::platform("ecr:BatchGetImage"))?;
     if let Some(text) = answer.images().first().and_then(Image::image_manifest) {
-        let parsed = serde_json::from_str(text);
-        return Ok(
-            parsed.map_err(|error| format!("the manifest of {digest} cannot be read: {error}"))
-        );
+        return Ok(Manifest::read(text.as_bytes(), digest));
     }
     let failure = answer.failures().first();
     let code = failure
@@ -259,21 +234,6 @@ mod tests {
             host("cn-north-1"),
             "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn"
         );
-    }
-
-    #[test]
-    fn attestations_are_no_children_that_run() {
-        let index = r#"{"schemaVersion":2,"manifests":[
-            {"mediaType":"m","digest":"sha256:a","platform":{"os":"unknown","architecture":"unknown"},
-             "annotations":{"vnd.docker.reference.type":"attestation-manifest"}},
-            {"mediaType":"m","digest":"sha256:b","platform":{"os":"linux","architecture":"arm64"}}]}"#;
-        let manifest: Manifest = serde_json::from_str(index).unwrap();
-        let child = manifest
-            .manifests
-            .into_iter()
-            .find(Descriptor::runs)
-            .unwrap();
-        assert_eq!(child.digest, "sha256:b");
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! What was uploaded or pushed: what it is exactly, what its build said, whether it can be
-//! deployed. Objects are in [`object`], images in [`image`].
+//! deployed. Objects are in [`object`], images of ECR in [`image`], those of any other registry in
+//! [`oci`]; what both kinds of images hold is read by [`contents`].
 
 mod archive;
 mod bundle;
+mod contents;
 mod facts;
 mod image;
 mod labels;
 mod object;
+mod oci;
 mod tarball;
+mod web;
 mod zipped;
 
 pub(crate) use bundle::Bundle;
-pub(crate) use image::registry_host;
 pub(crate) use object::recorded;
 
+use domain::catalogue::Listed;
+use domain::config::Source;
 use domain::fact::ArtefactFound;
 use domain::{Artefact, Hint};
 use engine::PlatformError;
@@ -50,8 +55,48 @@ pub(crate) async fn examine(
             };
             image::examine(&clients, repository, digest, tag.as_deref()).await
         }
+        Hint::Tag {
+            registry,
+            repository,
+            tag,
+        } => {
+            let clients = places.home().await?;
+            oci::examine(&clients, registry, repository, tag).await
+        }
         Hint::EcsDeployment { .. } | Hint::CodeDeployDeployment { .. } | Hint::Due { .. } => {
             Ok(None)
+        }
+    }
+}
+
+/// What an image source offers now; nothing of what need not be looked through.
+pub(crate) async fn listing(
+    places: &Places,
+    source: &Source,
+) -> Result<Vec<Listed>, PlatformError> {
+    match source {
+        Source::S3 { .. } => Ok(Vec::new()),
+        Source::Ecr {
+            account,
+            region,
+            repository,
+            ..
+        } => {
+            let clients = places.own(region.clone()).await?;
+            let repository = image::Repository {
+                account,
+                region,
+                name: repository,
+            };
+            image::listing(clients.ecr(), repository).await
+        }
+        Source::Oci {
+            registry,
+            repository,
+            tags,
+        } => {
+            let clients = places.home().await?;
+            oci::listing(&clients, registry, repository, tags).await
         }
     }
 }
@@ -86,5 +131,38 @@ pub(crate) async fn obstacle(
             };
             image::obstacle(clients.ecr(), repository, digest).await
         }
+        Artefact::Oci {
+            registry,
+            repository,
+            digest,
+            ..
+        } => {
+            let clients = places.home().await?;
+            Ok(oci::obstacle(&clients, registry, repository, digest).await)
+        }
+    }
+}
+
+/// What a task definition calls an image: by digest, so that nobody can change what runs by moving
+/// a tag. None for what is no image.
+pub(crate) fn image_name(artefact: &Artefact) -> Option<String> {
+    match artefact {
+        Artefact::Object { .. } => None,
+        Artefact::Image {
+            account,
+            region,
+            repository,
+            digest,
+            ..
+        } => {
+            let host = image::registry_host(account, region);
+            Some(format!("{host}/{repository}@{digest}"))
+        }
+        Artefact::Oci {
+            registry,
+            repository,
+            digest,
+            ..
+        } => Some(format!("{registry}/{repository}@{digest}")),
     }
 }

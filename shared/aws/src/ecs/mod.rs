@@ -22,7 +22,7 @@ use engine::{PlatformError, Units};
 
 use self::definition::Definition;
 use self::deployments::Deployment;
-use crate::artefacts::registry_host;
+use crate::artefacts::image_name;
 use crate::errors::{self, Trouble};
 use crate::mark::{TAG_DEPLOYMENT, TAG_RELEASE, TAG_STAGE, release_tag};
 use crate::places::Clients;
@@ -313,21 +313,10 @@ async fn own_definition(
 
 /// The image that an order deploys.
 fn image(order: &Order) -> Result<String, PlatformError> {
-    let Artefact::Image {
-        account,
-        region,
-        repository,
-        digest,
-        ..
-    } = &order.artefact
-    else {
+    image_name(&order.artefact).ok_or_else(|| {
         let words = "an ECS service runs images, and the artefact is an object".to_owned();
-        return Err(PlatformError::Terminal(words));
-    };
-    Ok(format!(
-        "{}/{repository}@{digest}",
-        registry_host(account, region)
-    ))
+        PlatformError::Terminal(words)
+    })
 }
 
 /// Registers the next definition.

@@ -6,7 +6,8 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{Container, DesiredStatus, Service, Task};
 use domain::artefact::Content;
 use domain::fact::Running;
-use domain::{AccountId, Artefact, Region};
+use domain::name::DOCKER_HUB;
+use domain::{AccountId, Artefact, Region, Registry};
 use engine::PlatformError;
 
 use super::Wanted;
@@ -32,7 +33,7 @@ pub(super) async fn running(
         .map(|task| content(task, wanted.containers))))
 }
 
-/// What all running tasks agree on, as an artefact, when it comes from ECR.
+/// What all running tasks agree on, as an artefact.
 pub(super) async fn artefact(
     client: &Client,
     wanted: &Wanted<'_>,
@@ -134,28 +135,45 @@ fn sum(tasks: impl Iterator<Item = Option<BTreeSet<Content>>>) -> Running {
     }
 }
 
-/// `111122223333.dkr.ecr.ap-south-1.amazonaws.com/shop/web:1.2` and a digest as an artefact.
+/// `111122223333.dkr.ecr.ap-south-1.amazonaws.com/shop/web:1.2` and a digest as an artefact. A name
+/// without a registry is Docker Hub's, as for Docker.
 fn parse(image: &str, digest: &str) -> Option<Artefact> {
-    let (host, name) = image.split_once('/')?;
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let (host, name) = match name.split_once('/') {
+        Some((host, rest)) if host.parse::<Registry>().is_ok() => (host, rest),
+        Some(_) | None => (DOCKER_HUB, name),
+    };
+    let (repository, tag) = match name.split_once(':') {
+        Some((repository, tag)) => (repository, Some(tag)),
+        None => (name, None),
+    };
+    let (repository, digest) = (repository.to_owned(), digest.to_owned());
+    let tag = tag.map(ToOwned::to_owned);
+    if let Some((account, region)) = of_ecr(host) {
+        return Some(Artefact::Image {
+            account,
+            region,
+            repository,
+            digest,
+            tag,
+        });
+    }
+    Some(Artefact::Oci {
+        registry: host.parse().ok()?,
+        repository,
+        digest,
+        tag,
+    })
+}
+
+/// Account and Region of a registry of ECR.
+fn of_ecr(host: &str) -> Option<(AccountId, Region)> {
     let (account, rest) = host.split_once(".dkr.ecr.")?;
     let (region, domain) = rest.split_once('.')?;
     if !domain.starts_with("amazonaws.com") {
         return None;
     }
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    let (repository, tag) = match name.split_once(':') {
-        Some((repository, tag)) => (repository, Some(tag)),
-        None => (name, None),
-    };
-    let account: AccountId = account.parse().ok()?;
-    let region: Region = region.parse().ok()?;
-    Some(Artefact::Image {
-        account,
-        region,
-        repository: repository.to_owned(),
-        digest: digest.to_owned(),
-        tag: tag.map(ToOwned::to_owned),
-    })
+    Some((account.parse().ok()?, region.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -205,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_images_of_ecr_are_artefacts() {
+    fn an_image_of_ecr_is_told_by_its_host() {
         let host = "111122223333.dkr.ecr.ap-south-1.amazonaws.com";
         let parsed = parse(&format!("{host}/shop/web:1.2"), "sha256:a").unwrap();
         let Artefact::Image {
@@ -218,8 +236,26 @@ mod tests {
             (repository.as_str(), tag.as_deref()),
             ("shop/web", Some("1.2"))
         );
-        assert!(parse(&format!("{host}/web@sha256:b"), "sha256:b").is_some());
-        assert_eq!(parse("docker.io/library/nginx:1", "sha256:a"), None);
-        assert_eq!(parse("nginx", "sha256:a"), None);
+        let by_digest = parse(&format!("{host}/web@sha256:b"), "sha256:b");
+        assert!(matches!(by_digest, Some(Artefact::Image { tag: None, .. })));
+    }
+
+    #[test]
+    fn an_image_of_any_other_registry_is_named_as_docker_does() {
+        let id = |image: &str| parse(image, "sha256:a").unwrap().id().0;
+        assert_eq!(id("nginx"), "oci:docker.io/nginx@sha256:a");
+        assert_eq!(id("shop/web:1"), "oci:docker.io/shop/web@sha256:a");
+        assert_eq!(
+            id("docker.io/shop/web:1"),
+            "oci:docker.io/shop/web@sha256:a"
+        );
+        assert_eq!(
+            id("ghcr.io/shop/web@sha256:a"),
+            "oci:ghcr.io/shop/web@sha256:a"
+        );
+        assert_eq!(
+            id("localhost:5000/web:1"),
+            "oci:localhost:5000/web@sha256:a"
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! The items of the table, one function to make each and one to read it back. No item is
-//! overwritten but the snapshot, and no item is deleted but a watch.
+//! overwritten but the snapshot and the catalogue, and no item is deleted but a watch.
 //!
 //! | item | PK | SK | attributes |
 //! | --- | --- | --- | --- |
@@ -8,6 +8,7 @@
 //! | commit | `service#web` | `commit#0000000042` | `entries`, `head`, `acts`?, `tells`?,
 //! `feed_day`, `feed_at` |
 //! | release | `service#web` | `release#0000000017` | `release` |
+//! | catalogue | `service#web` | `source` | `of`?, `seen`?, `due_shard`?, `due_at`? |
 //! | claim | `service#web` | `artefact#s3:…` | `artefact`, `release`? |
 //! | watch | `watch#alarm#arn:…` | `service#web#production` | `service`, `stage` or `narrow` |
 //! | service | `services` | `web` | |

@@ -1,7 +1,9 @@
 //! The ledger on one DynamoDB table. What each item looks like is in [`items`], what one commit
-//! writes in [`write`](mod@write), what reading brings in [`read`]; [`desk`] keeps beside it what
-//! channels were told.
+//! writes in [`write`](mod@write), what reading brings in [`read`]. Beside history stand what was
+//! there when image sources were last looked through ([`catalogue`]), and what channels were told
+//! ([`desk`]).
 
+mod catalogue;
 mod desk;
 mod items;
 mod read;

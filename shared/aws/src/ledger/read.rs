@@ -175,6 +175,16 @@ pub(super) async fn overdue(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<ServiceName>, LedgerError> {
+    due(ledger, items::DUE_SHARD, now, limit).await
+}
+
+/// Services of one partition of the index of what is due.
+pub(super) async fn due(
+    ledger: &DynamoLedger,
+    shard: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<ServiceName>, LedgerError> {
     let mut pages = ledger
         .client
         .query()
@@ -183,7 +193,7 @@ pub(super) async fn overdue(
         .key_condition_expression("#shard = :shard AND #due <= :now")
         .expression_attribute_names("#shard", "due_shard")
         .expression_attribute_names("#due", "due_at")
-        .expression_attribute_values(":shard", items::text(items::DUE_SHARD))
+        .expression_attribute_values(":shard", items::text(shard))
         .expression_attribute_values(":now", items::number(now.as_second()))
         .set_limit(i32::try_from(limit).ok())
         .into_paginator()

@@ -11,7 +11,7 @@ use domain::{Commit, Release, ReleaseNumber, What};
 use engine::LedgerError;
 
 use super::items::{self, Item, PK, SK, VERSION};
-use super::{DynamoLedger, trouble};
+use super::{DynamoLedger, catalogue, trouble};
 
 /// Most items of one transaction (DynamoDB, TransactWriteItems).
 const TRANSACTION_ITEMS_MAX: usize = 100;
@@ -76,6 +76,9 @@ fn core(ledger: &DynamoLedger, commit: &Commit) -> Result<Vec<TransactWriteItem>
             ClaimKind::First => once(ledger, item)?,
             ClaimKind::Replace => plain(ledger, item)?,
         }));
+    }
+    if let Some(new) = &commit.catalogue {
+        writes.push(put(plain(ledger, catalogue::begin(&commit.service, new))?));
     }
     if commit
         .entries

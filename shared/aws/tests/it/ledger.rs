@@ -14,7 +14,9 @@ use domain::config::{ServiceConfig, Source};
 use domain::hint::Subject;
 use domain::{AlarmArn, Commit, Fact, ServiceName, decide};
 use engine::converse::Desk as _;
-use engine::memory::contract::{arrived, config, configure, ledger_keeps_its_contract, noon};
+use engine::memory::contract::{
+    arrived, catalogues_keep_their_contract, config, configure, ledger_keeps_its_contract, noon,
+};
 use engine::{Ledger, LedgerError, Mention};
 
 use crate::support::{self, ministack::MiniStack};
@@ -96,6 +98,7 @@ async fn the_ledger_on_a_table() {
     let ledger = DynamoLedger::new(&sdk, TABLE);
     ledger.warm().await;
     ledger_keeps_its_contract(&ledger, "it").await;
+    catalogues_keep_their_contract(&ledger, "it").await;
     services_are_listed_and_read_together(&ledger).await;
     a_commit_is_recognised_after_its_token(&ledger, &client).await;
     an_entry_in_the_middle_of_a_commit_is_found(&ledger).await;

@@ -10,6 +10,7 @@
 mod codedeploy;
 mod ecs;
 mod ledger;
+mod registry;
 mod store;
 mod support;
 mod units;

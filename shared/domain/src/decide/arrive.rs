@@ -5,11 +5,12 @@ use jiff::SignedDuration;
 
 use super::{Draft, Recalled};
 use crate::artefact::{Artefact, Release};
+use crate::catalogue;
 use crate::config::{Queue, Source};
 use crate::due::after;
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{ArtefactFound, Despite, Proof};
-use crate::name::{ReleaseNumber, StageName, glob};
+use crate::name::{ReleaseNumber, StageName};
 use crate::pipeline::Offer;
 use crate::reason::Reason;
 
@@ -75,12 +76,13 @@ pub(super) fn arrived(draft: &mut Draft, recalled: &Recalled, found: &ArtefactFo
 fn is_wanted(source: &Source, artefact: &Artefact) -> bool {
     match (source, artefact) {
         (Source::S3 { .. }, Artefact::Object { .. }) => true,
-        (Source::Ecr { tags, .. }, Artefact::Image { tag: Some(tag), .. }) => {
-            tags.iter().any(|pattern| glob(pattern, tag))
+        (Source::Ecr { .. }, Artefact::Image { tag: Some(tag), .. })
+        | (Source::Oci { .. }, Artefact::Oci { tag: Some(tag), .. }) => {
+            catalogue::is_wanted(source, tag)
         }
         (
-            Source::S3 { .. } | Source::Ecr { .. },
-            Artefact::Object { .. } | Artefact::Image { .. },
+            Source::S3 { .. } | Source::Ecr { .. } | Source::Oci { .. },
+            Artefact::Object { .. } | Artefact::Image { .. } | Artefact::Oci { .. },
         ) => false,
     }
 }

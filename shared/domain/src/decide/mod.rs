@@ -234,9 +234,10 @@ impl Draft {
 fn actor(fact: &Fact) -> Actor {
     let source = |name: &str| Actor::Source(name.to_owned());
     match fact {
-        Fact::Artefact(found) => match found.artefact {
+        Fact::Artefact(found) => match &found.artefact {
             Artefact::Object { .. } => source("aws.s3"),
             Artefact::Image { .. } => source("aws.ecr"),
+            Artefact::Oci { registry, .. } => source(registry.as_str()),
         },
         Fact::Alarm(_) => source("aws.cloudwatch"),
         Fact::Observed(_) => source("platform"),

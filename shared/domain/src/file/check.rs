@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::{Problem, span};
 use crate::config::{Hook, SmokeCheck};
+use crate::name::{DOCKER_HUB, Registry};
 
 /// Most entries of a list that has no limit of its own.
 pub(super) const LIST_MAX: usize = 20;
@@ -16,6 +17,13 @@ const CONTAINERS_MAX: usize = 10;
 const TEXT_MAX: usize = 1024;
 /// Largest limit per minute or per day: a larger one would be none.
 const RATE_MAX: u32 = 1000;
+/// Hosts that people know Docker Hub by, beside the one that stands before its images' names.
+const DOCKER_HUB_ALSO: [&str; 4] = [
+    "hub.docker.com",
+    "index.docker.io",
+    "registry-1.docker.io",
+    "registry.hub.docker.com",
+];
 /// How alike a word must be to be suggested, from 0 to 1.
 const ALIKE_MIN: f64 = 0.7;
 
@@ -189,6 +197,46 @@ impl Check {
             let hint = "3 to 63 lower-case letters, digits, hyphens and dots; no s3:// and no path";
             self.problem(path, format!("{name:?} is no bucket's name"), hint);
         }
+    }
+
+    /// A repository of images with the tags that make releases. Its name is written without host
+    /// and tag (OCI distribution specification, "Pulling manifests").
+    pub(super) fn images(&mut self, at: &str, repository: &str, tags: &[String]) {
+        let path = format!("{at}/repository");
+        self.text(&path, repository);
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(allowed);
+        let is_name = repository.split('/').all(is_part);
+        if !is_name && !repository.trim().is_empty() {
+            let hint = "write it as shop/web, without registry, tag and digest";
+            self.problem(
+                &path,
+                format!("{repository:?} is no repository's name"),
+                hint,
+            );
+        }
+        let such_as = "a pattern such as main-*";
+        self.texts(&format!("{at}/tags"), tags, LIST_MAX, such_as);
+    }
+
+    /// A registry of the OCI distribution API, by the name that stands before an image's.
+    pub(super) fn registry(&mut self, path: &str, text: &str) -> Option<Registry> {
+        if DOCKER_HUB_ALSO.contains(&text) {
+            let hint = format!("write {DOCKER_HUB}");
+            self.problem(
+                path,
+                format!("{text:?} is Docker Hub's by another name"),
+                &hint,
+            );
+            return None;
+        }
+        if text.contains(".dkr.ecr.") {
+            let hint = "use artefact: ecr, whose pushes come as events";
+            self.problem(path, format!("{text:?} is a registry of ECR"), hint);
+            return None;
+        }
+        self.name(path, text)
     }
 
     /// An ECS service with its containers. Names, because ARNs are made of them and the place.

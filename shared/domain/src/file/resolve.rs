@@ -102,13 +102,7 @@ impl ServiceFile {
             }
             ArtefactSource::Ecr(source) => {
                 let at = "/artefact/ecr";
-                check.text(&format!("{at}/repository"), &source.repository);
-                check.texts(
-                    &format!("{at}/tags"),
-                    &source.tags,
-                    LIST_MAX,
-                    "a pattern such as main-*",
-                );
+                check.images(at, &source.repository, &source.tags);
                 let account = check.name_or(
                     &format!("{at}/account"),
                     source.account.as_ref(),
@@ -122,6 +116,16 @@ impl ServiceFile {
                 Some(Source::Ecr {
                     account: account?,
                     region: region?,
+                    repository: source.repository.clone(),
+                    tags: source.tags.clone(),
+                })
+            }
+            ArtefactSource::Oci(source) => {
+                let at = "/artefact/oci";
+                check.images(at, &source.repository, &source.tags);
+                let registry = check.registry(&format!("{at}/registry"), &source.registry);
+                Some(Source::Oci {
+                    registry: registry?,
                     repository: source.repository.clone(),
                     tags: source.tags.clone(),
                 })
@@ -253,17 +257,17 @@ impl StageFile {
                 check.problem(
                     path,
                     "an ECS service runs images, and the artefacts are objects of S3",
-                    "use artefact: ecr, or a codedeploy target",
+                    "use artefact: ecr or oci, or a codedeploy target",
                 );
             }
-            ArtefactSource::Ecr(_) if !wants_image => {
+            ArtefactSource::Ecr(_) | ArtefactSource::Oci(_) if !wants_image => {
                 check.problem(
                     path,
                     "CodeDeploy on instances deploys archives, and the artefacts are images",
                     "use artefact: s3, or an ecs target",
                 );
             }
-            ArtefactSource::S3(_) | ArtefactSource::Ecr(_) => {}
+            ArtefactSource::S3(_) | ArtefactSource::Ecr(_) | ArtefactSource::Oci(_) => {}
         }
         target
     }

@@ -115,6 +115,12 @@ const WRONG: &str = r#"
 /artefact/ecr/tags | [] | . | list is empty
 /artefact/ecr/account | "12" | . | twelve digits
 /artefact/ecr/region | "Mumbai" | . | no AWS Region
+/artefact/ecr/repository | "Shop/web:1" | . | no repository's name
+/artefact | {"oci": {"registry": "shop", "repository": "web"}} | ./oci/registry | is no registry
+/artefact | {"oci": {"registry": "index.docker.io", "repository": "a/b"}} | ./oci/registry | Docker Hub's
+/artefact | {"oci": {"registry": "1.dkr.ecr.eu-west-1.amazonaws.com", "repository": "web"}} | ./oci/registry | ECR
+/artefact | {"oci": {"registry": "ghcr.io", "repository": "ghcr.io/shop//web"}} | ./oci/repository | no repository's
+/artefact | {"oci": {"registry": "ghcr.io", "repository": "shop/web", "tags": []}} | ./oci/tags | list is empty
 /artefact | {"s3": {"bucket": "s3://x/y"}} | ./s3/bucket | no bucket's name
 /artefact | {"s3": {"bucket": "shop", "prefix": "/web"}} | ./s3/prefix | slash
 /artefact | {"s3": {"bucket": "shop"}} | /stages/0/target | runs images
@@ -162,6 +168,19 @@ fn each_problem_has_its_place() {
             "{row}: {problems:?}"
         );
     }
+}
+
+#[test]
+fn images_of_any_registry_make_releases() {
+    let oci = serde_json::json!({ "oci": { "registry": "docker.io", "repository": "shop/web" } });
+    let config = resolve(with("/artefact", oci)).unwrap();
+    let Source::Oci { registry, tags, .. } = &config.source else {
+        panic!("{:?}", config.source)
+    };
+    assert_eq!(
+        (registry.as_str(), tags.as_slice()),
+        ("docker.io", &["*".to_owned()][..])
+    );
 }
 
 #[test]

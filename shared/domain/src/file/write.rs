@@ -3,7 +3,7 @@
 
 use super::{
     ApprovalFile, ArtefactSource, CodeDeployEcsFile, CodeDeployFile, EcrSource, EcsFile, GateFile,
-    Home, S3Source, ServiceFile, StageFile, TargetFile, span,
+    Home, OciSource, S3Source, ServiceFile, StageFile, TargetFile, span,
 };
 use crate::config::{AuthorMay, Gate, Place, ServiceConfig, Source, StageConfig, Target};
 use crate::name::{AccountId, AlarmArn, Region};
@@ -31,6 +31,15 @@ impl ServiceFile {
                     region,
                 })
             }
+            Source::Oci {
+                registry,
+                repository,
+                tags,
+            } => ArtefactSource::Oci(OciSource {
+                registry: registry.to_string(),
+                repository: repository.clone(),
+                tags: tags.clone(),
+            }),
         };
         Self {
             service: config.service.to_string(),

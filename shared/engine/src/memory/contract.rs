@@ -8,6 +8,7 @@
 
 use domain::alarm::MissingData;
 use domain::artefact::BuildFacts;
+use domain::catalogue::{Catalogue, Mark};
 use domain::chain::Hash;
 use domain::commit::Watcher;
 use domain::config::{Gate, Place, Queue, ServiceConfig, Source, StageConfig, Target};
@@ -20,7 +21,7 @@ use domain::{
 };
 
 use crate::memory::MemoryClock;
-use crate::ports::{Ledger, LedgerError, Mention};
+use crate::ports::{Catalogues, Ledger, LedgerError, Mention};
 use crate::turn::turn;
 
 /// Runs the whole suite. `prefix` keeps the services of several runs apart.
@@ -38,6 +39,66 @@ pub async fn ledger_keeps_its_contract(ledger: &impl Ledger, prefix: &str) {
     history_reads_in_order(ledger, &name("history")).await;
     what_is_overdue_is_found(ledger, &name("due")).await;
     the_switch_for_all_comes_with_every_load(ledger, &name("switch")).await;
+}
+
+/// Runs the suite of what keeps catalogues. `prefix` keeps the services of several runs apart.
+///
+/// # Panics
+/// Where the ledger does not do what it must.
+pub async fn catalogues_keep_their_contract(ledger: &(impl Ledger + Catalogues), prefix: &str) {
+    let name = service(&format!("{prefix}-catalogue"));
+    let ask = |tags: &str, request: &str| {
+        let mut config = config(&name, "catalogue-5xx");
+        config.source = Source::Oci {
+            registry: parsed("docker.io"),
+            repository: "shop/web".to_owned(),
+            tags: vec![tags.to_owned()],
+        };
+        configure(config, request)
+    };
+    let kept = || async { sure(ledger.catalogue(&name).await) };
+    let due = async |at| sure(ledger.sources_due(at, 1000).await).contains(&name);
+    assert_eq!(kept().await, None, "a service nobody configured has none");
+    take(ledger, &name, &ask("main-*", "request-1")).await;
+    let begun = kept()
+        .await
+        .unwrap_or_else(|| panic!("a new source begins one"));
+    assert_eq!(begun.seen, None);
+    assert!(due(noon()).await, "a new source is looked through at once");
+
+    let seen = Some([Mark(7), Mark(u64::MAX)].into());
+    let first = Catalogue { seen, ..begun };
+    let later = domain::due::after(noon(), SignedDuration::from_mins(5));
+    sure(ledger.keep_catalogue(&name, &first, later).await);
+    assert_eq!(kept().await.as_ref(), Some(&first));
+    assert!(!due(noon()).await);
+    assert!(due(later).await);
+
+    take(ledger, &name, &arrived(&name, "v1")).await;
+    assert_eq!(
+        kept().await.as_ref(),
+        Some(&first),
+        "other commits leave it alone"
+    );
+    take(ledger, &name, &ask("*", "request-2")).await;
+    let anew = kept()
+        .await
+        .unwrap_or_else(|| panic!("other tags begin another"));
+    assert_eq!(anew.seen, None);
+    sure(ledger.keep_catalogue(&name, &first, later).await);
+    assert_eq!(kept().await, Some(anew), "one that came late is not kept");
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "catalogue-5xx"), "request-3"),
+    )
+    .await;
+    assert_eq!(kept().await, None, "objects need none");
+    assert!(!due(later).await);
+}
+
+fn sure<T>(done: Result<T, LedgerError>) -> T {
+    done.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn service(name: &str) -> ServiceName {

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::catalogue::Catalogue;
 use domain::chain::{Hash, Sealed};
 use domain::commit::{ClaimKind, Watcher};
 use domain::decide::Recalled;
@@ -12,7 +13,7 @@ use domain::pipeline::SNAPSHOT_FORMAT;
 use domain::switch::Switch;
 use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
 
-use crate::ports::{Ledger, LedgerError, Loaded, Mention};
+use crate::ports::{Catalogues, Ledger, LedgerError, Loaded, Mention};
 
 /// A ledger in memory.
 #[derive(Debug, Clone)]
@@ -48,6 +49,7 @@ struct Service {
     entries: Vec<String>,
     releases: BTreeMap<ReleaseNumber, Release>,
     claims: BTreeMap<ArtefactId, Option<ReleaseNumber>>,
+    catalogue: Option<(Catalogue, Timestamp)>,
     described: bool,
 }
 
@@ -171,6 +173,10 @@ impl Ledger for MemoryLedger {
         for claim in &commit.claims {
             state.claims.insert(claim.artefact.clone(), claim.release);
         }
+        if let Some(new) = &commit.catalogue {
+            let begin = |of| (Catalogue { of, seen: None }, Timestamp::UNIX_EPOCH);
+            state.catalogue = new.of.clone().map(begin);
+        }
         for number in &commit.releases {
             if let Some(release) = commit.after.releases.get(number) {
                 state.releases.insert(*number, release.clone());
@@ -265,5 +271,48 @@ impl Ledger for MemoryLedger {
         let inner = self.inner.borrow();
         let state = inner.services.get(service);
         Ok(state.and_then(|state| state.releases.get(&number)).cloned())
+    }
+}
+
+impl Catalogues for MemoryLedger {
+    async fn sources_due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        let inner = self.inner.borrow();
+        let mut due: Vec<(Timestamp, ServiceName)> = inner
+            .services
+            .iter()
+            .filter_map(|(name, state)| Some((state.catalogue.as_ref()?.1, name.clone())))
+            .filter(|(due_at, _)| *due_at <= now)
+            .collect();
+        due.sort();
+        Ok(due.into_iter().take(limit).map(|(_, name)| name).collect())
+    }
+
+    async fn catalogue(&self, service: &ServiceName) -> Result<Option<Catalogue>, LedgerError> {
+        let inner = self.inner.borrow();
+        let kept = inner
+            .services
+            .get(service)
+            .and_then(|state| state.catalogue.as_ref());
+        Ok(kept.map(|(catalogue, _)| catalogue.clone()))
+    }
+
+    async fn keep_catalogue(
+        &self,
+        service: &ServiceName,
+        catalogue: &Catalogue,
+        due_at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let mut inner = self.inner.borrow_mut();
+        let state = inner.services.get_mut(service);
+        if let Some(kept) = state.and_then(|state| state.catalogue.as_mut())
+            && kept.0.of == catalogue.of
+        {
+            *kept = (catalogue.clone(), due_at);
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::artefact::{BuildFacts, Content};
-use domain::config::{Place, StageConfig, Target};
+use domain::catalogue::Listed;
+use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
@@ -26,6 +27,8 @@ pub struct World {
     pub alarms: BTreeMap<AlarmArn, AlarmSeen>,
     /// What builds said, and whether an artefact can be deployed; what is not here is fine.
     pub artefacts: BTreeMap<String, (BuildFacts, Proof)>,
+    /// What tags point to, by `registry/repository:tag`, of ECR by `repository:tag`.
+    pub tags: BTreeMap<String, String>,
     /// Calls that fail next, before they take effect.
     pub trouble: Vec<PlatformError>,
     begun: u64,
@@ -157,6 +160,22 @@ impl Platform for MemoryPlatform {
                 digest,
                 tag,
             },
+            Hint::Tag {
+                registry,
+                repository,
+                tag,
+            } => {
+                let name = format!("{registry}/{repository}:{tag}");
+                let Some(digest) = self.world.borrow().tags.get(&name).cloned() else {
+                    return Ok(None);
+                };
+                Artefact::Oci {
+                    registry,
+                    repository,
+                    digest,
+                    tag: Some(tag),
+                }
+            }
             Hint::Object { version: None, .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
@@ -170,6 +189,28 @@ impl Platform for MemoryPlatform {
             build,
             proof,
         }))
+    }
+
+    async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
+        self.trouble()?;
+        let world = self.world.borrow();
+        let prefix = match source {
+            Source::S3 { .. } => return Ok(Vec::new()),
+            Source::Ecr { repository, .. } => format!("{repository}:"),
+            Source::Oci {
+                registry,
+                repository,
+                ..
+            } => format!("{registry}/{repository}:"),
+        };
+        let listed = |(name, digest): (&String, &String)| {
+            Some(Listed {
+                tag: name.strip_prefix(&prefix)?.to_owned(),
+                digest: Some(digest.clone()),
+                pushed_at: None,
+            })
+        };
+        Ok(world.tags.iter().filter_map(listed).collect())
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -12,6 +12,7 @@ mod chatroom;
 mod conversing;
 mod races;
 mod releases;
+mod sources;
 mod switch;
 mod world;
 
@@ -19,4 +20,5 @@ mod world;
 async fn the_memory_ledger_keeps_the_contract() {
     let ledger = engine::memory::MemoryLedger::default();
     engine::memory::contract::ledger_keeps_its_contract(&ledger, "memory").await;
+    engine::memory::contract::catalogues_keep_their_contract(&ledger, "memory").await;
 }

@@ -57,6 +57,7 @@ impl Registry {
             } => (Content(format!("{bucket}/{key}@{version}")), None),
             Hint::Image { digest, tag, .. } => (Content(digest.clone()), tag.clone()),
             Hint::Object { version: None, .. }
+            | Hint::Tag { .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
             | Hint::Due { .. } => return None,

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use domain::alarm::AlarmSeen;
 use domain::announce::Announcement;
+use domain::catalogue::Listed;
 use domain::chain::Sealed;
 use domain::commit::Watcher;
-use domain::config::{Place, StageConfig, Target};
+use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
@@ -198,6 +199,10 @@ impl Ledger for Ports {
 impl Platform for Ports {
     async fn examine(&self, hint: &Hint) -> Result<Option<ArtefactFound>, PlatformError> {
         self.platform(self.0.platform.examine(hint)).await
+    }
+
+    async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
+        self.platform(self.0.platform.listing(source)).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

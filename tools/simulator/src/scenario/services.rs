@@ -5,7 +5,7 @@ use domain::artefact::{Artefact, BuildFacts, Content};
 use domain::config::{Queue, TaskBase};
 use domain::file::{
     ApprovalFile, ArtefactSource, CodeDeployEcsFile, CodeDeployFile, EcrSource, EcsFile, GateFile,
-    S3Source, ServiceFile, StageFile, TargetFile,
+    OciSource, S3Source, ServiceFile, StageFile, TargetFile,
 };
 use domain::hint::Subject;
 use fastrand::Rng;
@@ -133,7 +133,9 @@ fn legacy(file: &ServiceFile) -> Stored {
         ArtefactSource::S3(source) => {
             object(&source.bucket, &format!("{}old.zip", source.prefix), "v0")
         }
-        ArtefactSource::Ecr(source) => image(&source.repository, 0, "main-0"),
+        // Its images are pushed to ECR; other registries send no events that could be lost.
+        ArtefactSource::Ecr(EcrSource { repository, .. })
+        | ArtefactSource::Oci(OciSource { repository, .. }) => image(repository, 0, "main-0"),
     };
     Stored {
         artefact,

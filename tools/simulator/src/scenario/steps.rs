@@ -3,7 +3,7 @@
 use domain::alarm::{AlarmState, Voice};
 use domain::artefact::BuildFacts;
 use domain::config::{Queue, StageConfig};
-use domain::file::{ArtefactSource, GateFile, ServiceFile};
+use domain::file::{ArtefactSource, EcrSource, GateFile, OciSource, ServiceFile};
 use fastrand::Rng;
 
 use super::people::{Who, Wish};
@@ -148,14 +148,16 @@ pub(crate) fn artefact(
                 artefact,
             )
         }
-        ArtefactSource::Ecr(source) => {
+        // Its images are pushed to ECR; other registries send no events that could be lost.
+        ArtefactSource::Ecr(EcrSource { repository, .. })
+        | ArtefactSource::Oci(OciSource { repository, .. }) => {
             let tag = match odd {
                 Odd::OtherTag => format!("try-{serial}"),
                 Odd::No | Odd::Old | Odd::Broken | Odd::Irreversible => format!("main-{serial}"),
             };
-            let artefact = image(&source.repository, serial, &tag);
+            let artefact = image(repository, serial, &tag);
             let digest = artefact.content().0;
-            let repository = source.repository.clone();
+            let repository = repository.clone();
             (
                 Pushed::Image {
                     repository,

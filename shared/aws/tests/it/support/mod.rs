@@ -2,6 +2,7 @@
 //! answers as it is told.
 
 pub(crate) mod ministack;
+pub(crate) mod registry;
 pub(crate) mod server;
 
 use aws::places::Places;
