@@ -21,8 +21,9 @@ pub const LOOK_THROUGH_EVERY: SignedDuration = SignedDuration::from_mins(5);
 pub const LOOK_THROUGH_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// Most news that one look takes up.
 pub const NEWS_MAX: usize = 20;
-/// Most tags of one catalogue: with eight bytes each they fit into one item of the ledger's table
-/// (DynamoDB: 400 KB).
+/// Most tags of a repository that can be looked through: with eight bytes each they fit into one
+/// item of the ledger's table (DynamoDB: 400 KB). Of one with more nothing is listed, because a tag
+/// that was merely cut off before would look new.
 pub const TAGS_MAX: usize = 40_000;
 
 /// One tag as a registry lists it.
@@ -89,7 +90,6 @@ pub fn news(source: &Source, catalogue: &Catalogue, listed: &[Listed]) -> News {
     let mut wanted: Vec<&Listed> = listed
         .iter()
         .filter(|listed| is_wanted(source, &listed.tag))
-        .take(TAGS_MAX)
         .collect();
     let Some(seen) = &catalogue.seen else {
         return News {
@@ -209,12 +209,15 @@ mod tests {
     }
 
     fn tags(news: &News) -> Vec<&str> {
-        let tag = |(_, hint): &'_ (Mark, Hint)| match hint {
-            Hint::Tag { tag, .. } => tag.clone(),
-            other => panic!("{other:?}"),
-        };
-        let tags: Vec<String> = news.new.iter().map(tag).collect();
-        tags.into_iter().map(|tag| &*tag.leak()).collect()
+        let hints = news.new.iter().map(|(_, hint)| hint);
+        hints
+            .map(|hint| {
+                let Hint::Tag { tag, .. } = hint else {
+                    panic!("{hint:?}")
+                };
+                tag.as_str()
+            })
+            .collect()
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub enum Hint {
         /// The tag; untagged pushes have none.
         tag: Option<String>,
     },
-    /// Somebody says that a tag of a registry points to something new. It may be forged, and names no
-    /// digest.
+    /// Somebody says that a tag of a registry points to something new. It may be forged, and names
+    /// no digest.
     Tag {
         /// The registry.
         registry: Registry,

@@ -100,7 +100,8 @@ fn identity(authorizer: Option<Authorizer>) -> Result<Identity, Refusal> {
     Ok(Identity(arn))
 }
 
-fn body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Refusal> {
+/// A request's body, decoded, when it is a JSON object of a sensible size.
+pub(crate) fn body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Refusal> {
     let text = body.ok_or_else(|| Refusal::malformed("body", "it is missing"))?;
     let body = if is_base64 {
         STANDARD
@@ -175,7 +176,8 @@ impl Response {
             Refusal::NotJson { .. }
             | Refusal::Foreign { .. }
             | Refusal::Malformed { .. }
-            | Refusal::TooLarge { .. } => Trouble::Request,
+            | Refusal::TooLarge { .. }
+            | Refusal::WrongKey => Trouble::Request,
         };
         let failure = Failure {
             error: refusal.to_string(),

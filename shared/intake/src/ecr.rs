@@ -9,7 +9,7 @@ use crate::envelope::Envelope;
 use crate::{Decoded, Ignored, Refusal, read};
 
 /// EventBridge's name for ECR.
-const SOURCE: &str = "aws.ecr";
+pub(crate) const SOURCE: &str = "aws.ecr";
 /// The kind that tells of pushes, deletions and archiving.
 const IMAGE_ACTION: &str = "ECR Image Action";
 /// The action that brings an artefact.

@@ -8,7 +8,7 @@
 //! | function | module | comes to |
 //! | --- | --- | --- |
 //! | `artefact-uploaded` | [`s3`] | [`Decoded`] |
-//! | `image-pushed` | [`ecr`] | [`Decoded`] |
+//! | `image-pushed` | [`image`], that is [`ecr`] and [`dockerhub`] | [`image::Received`] |
 //! | `alarm-changed` | [`cloudwatch`] | [`Decoded`] |
 //! | `deployment-changed` | [`deployment`], that is [`ecs`] and [`codedeploy`] | [`Decoded`] |
 //! | `lifecycle-hook` | [`hook`] | [`hook::HookCall`] |
@@ -21,10 +21,12 @@ pub mod cloudwatch;
 pub mod codedeploy;
 pub mod command;
 pub mod deployment;
+pub mod dockerhub;
 pub mod ecr;
 pub mod ecs;
 mod envelope;
 pub mod hook;
+pub mod image;
 pub mod queue;
 mod read;
 pub mod refusal;

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// A person's request without an identity that AWS verified.
     #[error("no identity that AWS verified: the function URL must have AWS_IAM authorisation")]
     NoIdentity,
+    /// A webhook at another path than the one it was given.
+    #[error("the path does not end with the webhook's key")]
+    WrongKey,
 }
 
 impl Refusal {

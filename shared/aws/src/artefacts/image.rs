@@ -81,7 +81,8 @@ pub(super) async fn examine(
     }
 }
 
-/// All tags of a repository with what they point to. What is archived is not offered.
+/// All tags of a repository with what they point to, archived images too: what is restored later
+/// is not new.
 pub(super) async fn listing(
     ecr: &aws_sdk_ecr::Client,
     repository: Repository<'_>,
@@ -101,9 +102,6 @@ pub(super) async fn listing(
     let mut listed = Vec::new();
     while let Some(image) = images.next().await {
         let image = image.map_err(crate::errors::platform("ecr:DescribeImages"))?;
-        if archived(&image).is_some() {
-            continue;
-        }
         let pushed_at = image.image_pushed_at().and_then(time::timestamp);
         listed.extend(image.image_tags().iter().map(|tag| Listed {
             tag: tag.clone(),
@@ -111,11 +109,9 @@ pub(super) async fn listing(
             pushed_at,
         }));
         if listed.len() > TAGS_MAX {
-            tracing::warn!(
-                repository = repository.name,
-                "it has too many tags to look through"
-            );
-            break;
+            let name = repository.name;
+            let words = format!("{name} has more than {TAGS_MAX} tags, too many to look through");
+            return Err(PlatformError::Terminal(words));
         }
     }
     Ok(listed)

@@ -142,7 +142,7 @@ async fn what_a_repository_offers_is_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_ecr_offers_is_listed_with_its_times_and_without_what_is_archived() {
+async fn what_ecr_offers_is_listed_with_its_times_and_with_what_is_archived() {
     let (platform, server) = world().await;
     let image = |tags: &[&str], digest: &str, status: &str| {
         json!({
@@ -172,8 +172,14 @@ async fn what_ecr_offers_is_listed_with_its_times_and_without_what_is_archived()
         .iter()
         .map(|one| (one.tag.as_str(), one.digest.as_deref()))
         .collect();
-    let (one, two) = (Some("sha256:1"), Some("sha256:2"));
-    assert_eq!(tags, [("main-1", one), ("stable", one), ("main-2", two)]);
+    let of = |n| Some(["sha256:0", "sha256:1", "sha256:2"][n]);
+    let expected = [
+        ("main-1", of(1)),
+        ("stable", of(1)),
+        ("main-0", of(0)),
+        ("main-2", of(2)),
+    ];
+    assert_eq!(tags, expected, "what is restored later is not new");
     assert!(listed.iter().all(|one| one.pushed_at.is_some()));
     assert_eq!(
         server.asked("DescribeImages")[0]["filter"]["tagStatus"],

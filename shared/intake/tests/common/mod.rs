@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use intake::command::Called;
+use intake::dockerhub::WebhookKey;
+use intake::image::Received;
 use intake::queue::QueueRecord;
 use intake::stream::{Held, StreamRecord};
 use intake::wire::Errand;
@@ -38,7 +40,7 @@ pub(crate) enum Outcome {
 pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
     match function {
         "artefact-uploaded" => input(intake::s3::decode(bytes)),
-        "image-pushed" => input(intake::ecr::decode(bytes)),
+        "image-pushed" => image(bytes),
         "alarm-changed" => input(intake::cloudwatch::decode(bytes)),
         "deployment-changed" => input(intake::deployment::decode(bytes)),
         "lifecycle-hook" => taken(intake::hook::decode(bytes)),
@@ -47,6 +49,17 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
         "slack" => queue(intake::queue::decode(bytes)),
         "reconciler" => taken(intake::schedule::decode(bytes)),
         other => panic!("no function is called {other}"),
+    }
+}
+
+/// The key in the paths of the samples.
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn image(bytes: &[u8]) -> Outcome {
+    match intake::image::decode(bytes) {
+        Ok(Received::Event(decoded)) => input(Ok(decoded)),
+        Ok(Received::Call(call)) => taken(call.open(&WebhookKey::new(KEY).unwrap())),
+        Err(refusal) => input(Err(refusal)),
     }
 }
 

@@ -21,7 +21,7 @@ struct Page {
     tags: Option<Vec<String>>,
 }
 
-/// All tags, as far as they can be looked through.
+/// All tags, or none when they are too many to look through.
 pub(super) async fn all(session: &Session<'_>) -> Result<Vec<String>, PlatformError> {
     let mut path = format!("{LIST}?n={TAGS_PER_PAGE}");
     let mut tags = Vec::new();
@@ -41,13 +41,16 @@ pub(super) async fn all(session: &Session<'_>) -> Result<Vec<String>, PlatformEr
         let page: Page = serde_json::from_slice(&reply.body)
             .map_err(|error| session.never(&format!("its list of tags cannot be read: {error}")))?;
         tags.extend(page.tags.unwrap_or_default());
-        let more = reply.headers.get("link").and_then(next);
-        match more {
+        match reply.headers.get("link").and_then(next) {
             Some(more) if tags.len() < TAGS_MAX => path = more,
-            Some(_) | None => return Ok(tags),
+            Some(_) => break,
+            None => return Ok(tags),
         }
     }
-    Ok(tags)
+    let count = tags.len();
+    Err(session.never(&format!(
+        "it has more than {count} tags, too many to look through"
+    )))
 }
 
 /// The next page, within the same repository (RFC 8288, `rel="next"`).
