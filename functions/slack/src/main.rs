@@ -26,7 +26,8 @@ async fn main() -> Result<(), Error> {
     let home = Home::from_environment()?;
     let config = aws::connect::sdk_config(&home.region)?;
     let secret = home.slack.ok_or("LASTGOOD_SLACK is not set")?;
-    let settings = Settings::read(&aws::secret::read(&config, &secret).await?)?;
+    let settings = aws::secret::read(&config, &secret).await?;
+    let settings = Settings::read(&settings.ok_or("Slack's settings cannot be read")?)?;
     let speaker = &Speaker {
         ledger: DynamoLedger::new(&config, home.table),
         messenger: Messenger::new(&settings),

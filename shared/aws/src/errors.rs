@@ -86,7 +86,7 @@ impl Trouble {
     }
 
     /// Whether AWS answered with one of these codes.
-    #[cfg(any(feature = "ledger", feature = "platform"))]
+    #[cfg(any(feature = "ledger", feature = "secret"))]
     pub(crate) fn is(&self, codes: &[&str]) -> bool {
         self.code
             .as_deref()

@@ -14,9 +14,8 @@
 //! codedeploy deployments of a group: instances, or ECS blue/green
 //! alarms     alarms as they are
 //! survey     how things are configured, for those who write or check a service file
-//! secrets    credentials of registries, the key of a webhook
 //! sns        announcements
-//! secret     a secret, read once
+//! secret     Slack's settings, credentials of registries, the key of a webhook
 //! ```
 //!
 //! Each part is a feature, so that a function compiles what it wires up and nothing else.
@@ -49,8 +48,6 @@ pub mod places;
 pub mod platform;
 #[cfg(feature = "secret")]
 pub mod secret;
-#[cfg(feature = "platform")]
-mod secrets;
 #[cfg(feature = "announcer")]
 pub mod sns;
 #[cfg(feature = "platform")]

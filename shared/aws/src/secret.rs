@@ -1,21 +1,49 @@
-//! A secret of Secrets Manager, read once when a function starts.
+//! Secrets Manager: reading one secret's text. Nothing of it is ever logged.
 
-use crate::errors::Trouble;
+use engine::PlatformError;
 
-/// A secret that cannot be had; without a word of what it holds.
-#[derive(Debug, thiserror::Error)]
-#[error("the secret cannot be read: {0}")]
-pub struct SecretError(String);
+use crate::errors::{Hope, Trouble};
 
-/// Reads the secret with this ARN, as text.
+/// A secret's text, by its ARN or its name; none when there is no such secret, or it is not ours to
+/// read.
 ///
 /// # Errors
-/// When Secrets Manager does not give it, or it is no text.
-pub async fn read(config: &aws_types::SdkConfig, arn: &str) -> Result<String, SecretError> {
-    let client = aws_sdk_secretsmanager::Client::new(config);
-    let read = client.get_secret_value().secret_id(arn).send().await;
-    let asked = "secretsmanager:GetSecretValue";
-    let read = read.map_err(|error| SecretError(Trouble::of(asked, &error).words))?;
-    read.secret_string
-        .ok_or_else(|| SecretError("it is no text".to_owned()))
+/// When Secrets Manager cannot be asked now.
+pub async fn read(
+    config: &aws_types::SdkConfig,
+    id: &str,
+) -> Result<Option<String>, PlatformError> {
+    read_with(&aws_sdk_secretsmanager::Client::new(config), id).await
+}
+
+/// The same with a client at hand.
+pub(crate) async fn read_with(
+    client: &aws_sdk_secretsmanager::Client,
+    id: &str,
+) -> Result<Option<String>, PlatformError> {
+    match client.get_secret_value().secret_id(id).send().await {
+        Ok(answer) => Ok(answer.secret_string),
+        Err(error) => {
+            let trouble = Trouble::of("secretsmanager:GetSecretValue", &error);
+            if trouble.hope == Hope::Later {
+                return Err(trouble.into());
+            }
+            if !trouble.is(&["ResourceNotFoundException"]) {
+                let problem = trouble.words;
+                tracing::warn!(secret = id, problem, "a secret cannot be read");
+            }
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(feature = "platform")]
+impl crate::AwsPlatform {
+    /// The text of a secret of our own account and Region; none when it is not there.
+    ///
+    /// # Errors
+    /// When Secrets Manager cannot be asked now.
+    pub async fn secret(&self, id: &str) -> Result<Option<String>, PlatformError> {
+        read_with(self.places().home().await?.secrets(), id).await
+    }
 }

@@ -67,7 +67,15 @@ async fn take_up(
             }
             Err(error) => {
                 tracing::error!(%service, %error, "what is new cannot be taken up");
+                let later = matches!(
+                    error,
+                    EngineError::Platform(PlatformError::Transient(_)) | EngineError::Ledger(_)
+                );
                 trouble.get_or_insert(error);
+                // The rest would fare no better now, and keep other sources waiting.
+                if later {
+                    break;
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! only when the test says how.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::artefact::{BuildFacts, Content};
@@ -29,6 +29,8 @@ pub struct World {
     pub artefacts: BTreeMap<String, (BuildFacts, Proof)>,
     /// What tags point to, by `registry/repository:tag`, of ECR by `repository:tag`.
     pub tags: BTreeMap<String, String>,
+    /// Tags that cannot be looked at now, by the same names.
+    pub out_of_reach: BTreeSet<String>,
     /// Calls that fail next, before they take effect.
     pub trouble: Vec<PlatformError>,
     begun: u64,
@@ -166,6 +168,9 @@ impl Platform for MemoryPlatform {
                 tag,
             } => {
                 let name = format!("{registry}/{repository}:{tag}");
+                if self.world.borrow().out_of_reach.contains(&name) {
+                    return Err(PlatformError::Transient("out of reach".to_owned()));
+                }
                 let Some(digest) = self.world.borrow().tags.get(&name).cloned() else {
                     return Ok(None);
                 };

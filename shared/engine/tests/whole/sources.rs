@@ -114,26 +114,48 @@ async fn a_source_is_looked_through_every_five_minutes_and_not_more_often() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_taken_up_stays_new() {
+async fn a_source_that_cannot_be_looked_through_is_due_again_a_minute_later() {
     let shop = Shop::new().await;
     shop.minutes(1).await;
     shop.push("main-2", "sha256:2");
     shop.push("main-3", "sha256:3");
-    // The listing goes through, and the look at the first image does not.
-    let throttled = || PlatformError::Transient("throttled".to_owned());
+    let throttled = PlatformError::Transient("throttled".to_owned());
     shop.clock.jump(SignedDuration::from_mins(5));
-    shop.platform.world.borrow_mut().trouble = vec![throttled()];
+    shop.platform.world.borrow_mut().trouble = vec![throttled];
     shop.minutes(1).await;
-    assert_eq!(
-        shop.releases().await,
-        [""; 0],
-        "it could not be looked through"
-    );
+    assert_eq!(shop.releases().await, [""; 0]);
     shop.minutes(1).await;
     assert_eq!(
         shop.releases().await,
         ["docker.io/shop/web:main-2", "docker.io/shop/web:main-3"],
         "a minute later and not five, the older one first"
+    );
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_up_stays_new_and_what_comes_after_it_waits() {
+    let shop = Shop::new().await;
+    shop.minutes(1).await;
+    for (tag, digest) in [
+        ("main-2", "sha256:2"),
+        ("main-3", "sha256:3"),
+        ("main-4", "sha256:4"),
+    ] {
+        shop.push(tag, digest);
+    }
+    let name = "docker.io/shop/web:main-3";
+    shop.platform
+        .world
+        .borrow_mut()
+        .out_of_reach
+        .insert(name.to_owned());
+    shop.minutes(5).await;
+    assert_eq!(shop.releases().await, ["docker.io/shop/web:main-2"]);
+    shop.platform.world.borrow_mut().out_of_reach.clear();
+    shop.minutes(1).await;
+    assert_eq!(
+        shop.releases().await,
+        [2, 3, 4].map(|n| format!("docker.io/shop/web:main-{n}"))
     );
 }
 

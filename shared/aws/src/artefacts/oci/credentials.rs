@@ -11,7 +11,7 @@ use engine::PlatformError;
 use serde::Deserialize;
 
 use crate::places::Clients;
-use crate::secrets;
+use crate::secret;
 
 /// What the secrets' names begin with; the registry's host follows.
 const SECRET_PREFIX: &str = "lastgood/registry/";
@@ -44,7 +44,7 @@ pub(super) async fn of(
     registry: &Registry,
 ) -> Result<Option<Credentials>, PlatformError> {
     let name = secret_name(registry);
-    let Some(text) = secrets::read(clients, &name).await? else {
+    let Some(text) = secret::read_with(clients.secrets(), &name).await? else {
         return Ok(None);
     };
     // serde's own words would repeat a piece of the secret.

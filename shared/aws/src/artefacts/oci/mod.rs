@@ -6,6 +6,8 @@ mod credentials;
 mod session;
 mod tags;
 
+use std::time::Duration;
+
 use domain::catalogue::Listed;
 use domain::fact::{ArtefactFound, Proof};
 use domain::{Artefact, BuildFacts, Registry};
@@ -19,6 +21,9 @@ use crate::places::Clients;
 
 /// Largest manifest, in bytes (OCI distribution specification: registries take at least 4 MB).
 const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long one look at a registry may take, whatever it asks and wherever it leads: a slow one
+/// must not keep others waiting.
+const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Looks at what a tag points to now.
 pub(super) async fn examine(
@@ -28,12 +33,30 @@ pub(super) async fn examine(
     tag: &str,
 ) -> Result<Option<ArtefactFound>, PlatformError> {
     let session = Session::new(clients, registry, repository);
-    let Some(bytes) = manifest(&session, tag).await? else {
+    within(&session, found(&session, registry, repository, tag)).await
+}
+
+async fn within<T>(
+    session: &Session<'_>,
+    look: impl Future<Output = Result<T, PlatformError>>,
+) -> Result<T, PlatformError> {
+    let late = |_| Err(session.later("it takes too long to look at"));
+    let look = tokio::time::timeout(LOOK_WITHIN, look);
+    look.await.unwrap_or_else(late)
+}
+
+async fn found(
+    session: &Session<'_>,
+    registry: &Registry,
+    repository: &str,
+    tag: &str,
+) -> Result<Option<ArtefactFound>, PlatformError> {
+    let Some(bytes) = manifest(session, tag).await? else {
         return Ok(None);
     };
     let digest = digest_of(&bytes);
     let contents = match Manifest::read(&bytes, &digest) {
-        Ok(manifest) => contents::read_from(&session, manifest).await?,
+        Ok(manifest) => contents::read_from(session, manifest).await?,
         Err(why) => Contents::Broken(why),
     };
     let (build, proof) = match contents {
@@ -62,11 +85,15 @@ pub(super) async fn listing(
     patterns: &[String],
 ) -> Result<Vec<Listed>, PlatformError> {
     let session = Session::new(clients, registry, repository);
+    within(&session, listed(&session, patterns)).await
+}
+
+async fn listed(session: &Session<'_>, patterns: &[String]) -> Result<Vec<Listed>, PlatformError> {
     let (open, named): (Vec<&String>, Vec<&String>) =
         patterns.iter().partition(|pattern| pattern.contains('*'));
     let mut listed = Vec::new();
     for tag in &named {
-        if let Some(digest) = points_to(&session, tag).await? {
+        if let Some(digest) = points_to(session, tag).await? {
             listed.push(Listed {
                 tag: (*tag).clone(),
                 digest: Some(digest),
@@ -75,7 +102,7 @@ pub(super) async fn listing(
         }
     }
     if !open.is_empty() {
-        let found = tags::all(&session).await?;
+        let found = tags::all(session).await?;
         listed.extend(
             found
                 .into_iter()
