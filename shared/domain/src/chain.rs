@@ -61,7 +61,7 @@ pub enum ChainError {
         found: u64,
     },
     /// An entry does not follow the one before it.
-    #[error("entry {seq} does not follow entry {}: one of them was changed", seq - 1)]
+    #[error("entry {seq} does not follow entry {}: one of them was changed", seq.saturating_sub(1))]
     Broken {
         /// The later entry's number.
         seq: u64,
@@ -133,5 +133,10 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Hash::of("abc").as_str(), abc);
         assert_eq!(Hash::of("abc").to_string(), abc);
+    }
+    #[test]
+    fn an_entry_without_one_before_it_is_told_of_all_the_same() {
+        let broken = ChainError::Broken { seq: 0 };
+        assert!(broken.to_string().starts_with("entry 0 does not follow"));
     }
 }

@@ -253,10 +253,9 @@ impl FromStr for EntryId {
     fn from_str(text: &str) -> Result<Self, NameError> {
         text.split_once('/')
             .and_then(|(service, seq)| {
-                Some(Self {
-                    service: service.parse().ok()?,
-                    seq: seq.parse().ok()?,
-                })
+                let (service, seq) = (service.parse().ok()?, seq.parse().ok()?);
+                // Entries are counted from 1: whoever looks for the one before may subtract.
+                (seq > 0).then_some(Self { service, seq })
             })
             .ok_or_else(|| NameError::EntryId(text.to_owned()))
     }
@@ -388,7 +387,9 @@ mod tests {
         let id: EntryId = "web/42".parse().unwrap();
         assert_eq!((id.service.as_str(), id.seq), ("web", 42));
         assert_eq!(id.to_string(), "web/42");
-        assert!("web".parse::<EntryId>().is_err());
+        for bad in ["web", "web/", "web/0", "web/-1", "/1"] {
+            assert!(bad.parse::<EntryId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -33,6 +33,16 @@ pub enum Illegal {
         /// The last one's.
         last: u64,
     },
+    /// It makes a release whose number is not the next one.
+    #[error("entry {seq} makes release {number}, which cannot follow release {last}")]
+    Release {
+        /// Its number.
+        seq: u64,
+        /// The release's number.
+        number: ReleaseNumber,
+        /// The number of the newest release.
+        last: u64,
+    },
     /// It names a stage that is not configured.
     #[error("entry {seq} names stage {stage}, which is not configured")]
     NoStage {
@@ -63,7 +73,7 @@ pub enum Illegal {
 /// When the entry cannot follow what is there; the snapshot is then unusable.
 pub fn apply(pipeline: &mut Pipeline, sealed: &Sealed) -> Result<(), Illegal> {
     let entry = &sealed.entry;
-    if entry.seq != pipeline.seq + 1 {
+    if pipeline.seq.checked_add(1) != Some(entry.seq) {
         return Err(Illegal::Order {
             seq: entry.seq,
             last: pipeline.seq,
@@ -85,7 +95,14 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     match &entry.what {
         What::Configured { config } => configure(pipeline, config),
         What::Released { release } => {
-            pipeline.last_release = pipeline.last_release.max(release.number.0);
+            if pipeline.last_release.checked_add(1) != Some(release.number.0) {
+                return Err(Illegal::Release {
+                    seq: entry.seq,
+                    number: release.number,
+                    last: pipeline.last_release,
+                });
+            }
+            pipeline.last_release = release.number.0;
             pipeline
                 .releases
                 .insert(release.number, (**release).clone());

@@ -160,7 +160,7 @@ impl At<'_> {
         let tries = match &active.phase {
             Phase::RollingBack {
                 how: was, tries, ..
-            } if *was == how => *tries + 1,
+            } if *was == how => tries.saturating_add(1),
             Phase::RollingBack {
                 how: How::Return | How::Adopted,
                 ..

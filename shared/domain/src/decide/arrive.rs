@@ -52,7 +52,7 @@ pub(super) fn arrived(draft: &mut Draft, recalled: &Recalled, found: &ArtefactFo
         draft.write(what, Reason::ArtefactUnusable);
         return Reason::ArtefactUnusable;
     }
-    let number = ReleaseNumber(draft.pipeline.last_release + 1);
+    let number = draft.next_release();
     let release = Release {
         number,
         artefact: found.artefact.clone(),

@@ -137,7 +137,7 @@ fn release_for(draft: &mut Draft, artefact: &Artefact) -> ReleaseNumber {
     if let Some(known) = known {
         return known.number;
     }
-    let number = ReleaseNumber(draft.pipeline.last_release + 1);
+    let number = draft.next_release();
     let release = Release {
         number,
         artefact: artefact.clone(),

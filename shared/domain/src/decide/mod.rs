@@ -170,8 +170,19 @@ impl Draft {
     fn next_id(&self) -> EntryId {
         EntryId {
             service: self.pipeline.service.clone(),
-            seq: self.pipeline.seq + 1,
+            seq: self.next_seq(),
         }
+    }
+
+    /// The number that the next entry will have. Nothing follows the largest one: `apply` refuses
+    /// what has the same number.
+    fn next_seq(&self) -> u64 {
+        self.pipeline.seq.saturating_add(1)
+    }
+
+    /// The number that the next release will have; the same of it.
+    fn next_release(&self) -> ReleaseNumber {
+        ReleaseNumber(self.pipeline.last_release.saturating_add(1))
     }
 
     fn write(&mut self, what: What, why: Reason) {
@@ -180,7 +191,7 @@ impl Draft {
         }
         let sealed = Sealed::new(Entry {
             format: ENTRY_FORMAT,
-            seq: self.pipeline.seq + 1,
+            seq: self.next_seq(),
             at: self.now,
             actor: self.actor.clone(),
             what,

@@ -125,15 +125,18 @@ impl Check {
         }
     }
 
-    /// Every text of a list parsed, or each one's error noted.
+    /// Every text of a list parsed, or each one's error noted; again of no more than the most.
     pub(super) fn each<T>(
         &mut self,
         path: &str,
         texts: &[String],
+        most: usize,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        self.length(path, texts.len(), most);
         let parsed: Vec<Option<T>> = texts
             .iter()
+            .take(most)
             .enumerate()
             .map(|(at, text)| {
                 parse(text)
@@ -265,7 +268,7 @@ impl Check {
     /// Lifecycle hooks of a blue/green deployment.
     pub(super) fn hooks(&mut self, path: &str, hooks: &[Hook]) {
         self.length(path, hooks.len(), HOOK_EVENTS.len());
-        for (at, hook) in hooks.iter().enumerate() {
+        for (at, hook) in hooks.iter().take(HOOK_EVENTS.len()).enumerate() {
             self.text(&format!("{path}/{at}/function"), &hook.function);
             if !HOOK_EVENTS.contains(&hook.event.as_str()) {
                 let message = format!(
@@ -284,7 +287,7 @@ impl Check {
     /// HTTP checks.
     pub(super) fn smoke(&mut self, path: &str, checks: &[SmokeCheck]) {
         self.length(path, checks.len(), LIST_MAX);
-        for (at, check) in checks.iter().enumerate() {
+        for (at, check) in checks.iter().take(LIST_MAX).enumerate() {
             let url = format!("{path}/{at}/url");
             self.fits(&url, &check.url);
             if !is_http(&check.url) {

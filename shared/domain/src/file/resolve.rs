@@ -137,7 +137,7 @@ impl ServiceFile {
     fn doubles(&self, check: &mut Check, home: &Home) {
         let mut names = BTreeMap::new();
         let mut targets = BTreeMap::new();
-        for (at, stage) in self.stages.iter().enumerate() {
+        for (at, stage) in self.stages.iter().take(STAGES_MAX).enumerate() {
             if let Some(first) = names.insert(stage.name.as_str(), at) {
                 check.problem(
                     &format!("/stages/{at}/name"),
@@ -171,8 +171,7 @@ impl StageFile {
         let place = self.place(check, home, at);
         let target = self.target(check, &path("target"), artefact);
         let gate = self.gate.resolve(check, &path("gate"));
-        check.length(&path("windows"), self.windows.len(), LIST_MAX);
-        let windows = check.each(&path("windows"), &self.windows, |text| {
+        let windows = check.each(&path("windows"), &self.windows, LIST_MAX, |text| {
             text.parse::<Window>().map_err(|error| error.to_string())
         });
         let alarms = place
@@ -273,9 +272,7 @@ impl StageFile {
     }
 
     fn alarms(&self, check: &mut Check, place: &Place, path: &str) -> Option<Vec<AlarmArn>> {
-        check.length(path, self.alarms.len(), ALARMS_MAX);
-        let few = self.alarms.get(..ALARMS_MAX).unwrap_or(&self.alarms);
-        let alarms = check.each(path, few, |text| {
+        let alarms = check.each(path, &self.alarms, ALARMS_MAX, |text| {
             if text.starts_with("arn:") {
                 text.parse().map_err(|error: NameError| error.to_string())
             } else {
@@ -376,7 +373,7 @@ impl ApprovalFile {
             LIST_MAX,
             "an IAM ARN pattern such as arn:aws:iam::*:user/alice",
         );
-        for (at, pattern) in self.approvers.iter().enumerate() {
+        for (at, pattern) in self.approvers.iter().take(LIST_MAX).enumerate() {
             if !pattern.is_empty() && !pattern.starts_with("arn:") && !pattern.contains('*') {
                 check.problem(
                     &format!("{path}/approvers/{at}"),

@@ -3,8 +3,11 @@
 
 use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
 use crate::alarm::AlarmState;
+use crate::apply::Illegal;
+use crate::decide::{Recalled, decide};
 use crate::entry::{Call, What};
-use crate::fact::{Answer, Despite, Progress, Request, Running};
+use crate::fact::{Answer, ArtefactFound, Asked, Despite, Fact, Progress, Proof, Request, Running};
+use crate::name::ReleaseNumber;
 use crate::pipeline::{How, Phase};
 use crate::reason::{Reason, Verdict};
 
@@ -290,15 +293,14 @@ fn a_flood_is_more_than_the_limit_within_less_than_a_minute() {
 #[test]
 fn what_became_of_a_fact_is_a_word_and_a_reason() {
     let mut story = Story::released_everywhere(1);
-    let decide = |story: &Story, fact: &crate::Fact| {
-        let recalled = crate::decide::Recalled::Nothing;
-        crate::decide(&story.pipeline, &recalled, fact, story.now).unwrap()
+    let decide = |story: &Story, fact: &Fact| {
+        decide(&story.pipeline, &Recalled::Nothing, fact, story.now).unwrap()
     };
-    let nothing = decide(&story, &crate::Fact::TimePassed);
+    let nothing = decide(&story, &Fact::TimePassed);
     assert_eq!(nothing.verdict(), Verdict::Nothing);
     assert_eq!(nothing.reason, Reason::NothingDue);
     let asked = |request| {
-        crate::Fact::Asked(crate::fact::Asked {
+        Fact::Asked(Asked {
             id: crate::fact::RequestId("request-x".into()),
             by: crate::Identity(ALICE.into()),
             request,
@@ -327,4 +329,38 @@ fn a_rollback_that_is_refused_for_good_is_a_failed_one() {
     let mut story = returning();
     story.answer("dev", Answer::Refused("the artefact is gone".into()));
     assert!(story.wrote().contains(&"rollback_failed".to_owned()));
+}
+
+#[test]
+fn nothing_follows_the_largest_number_of_an_entry() {
+    let story = Story::released_everywhere(1);
+    let mut last = story.pipeline.clone();
+    last.seq = u64::MAX;
+    let decided = decide(&last, &Recalled::Nothing, &artefact(2), story.now);
+    let (seq, last) = (u64::MAX, u64::MAX);
+    assert_eq!(decided, Err(Illegal::Order { seq, last }));
+}
+
+#[test]
+fn nothing_follows_the_largest_number_of_a_release() {
+    let story = Story::released_everywhere(1);
+    let mut last = story.pipeline.clone();
+    last.last_release = u64::MAX;
+    let decided = decide(&last, &Recalled::Nothing, &artefact(2), story.now);
+    assert_eq!(
+        decided,
+        Err(Illegal::Release {
+            seq: last.seq + 1,
+            number: ReleaseNumber(u64::MAX),
+            last: u64::MAX,
+        })
+    );
+}
+
+fn artefact(number: u64) -> Fact {
+    Fact::Artefact(ArtefactFound {
+        artefact: Story::artefact(number),
+        build: Story::build(number),
+        proof: Proof::Deployable,
+    })
 }
