@@ -1,0 +1,167 @@
+//! What functions are called with, and what an administrator sets.
+
+use chat::settings::Settings;
+use domain::announce::announcement;
+use domain::chain::{Hash, Sealed};
+use intake::dockerhub::WebhookKey;
+use intake::image::Received;
+use intake::stream::Held;
+use intake::wire::Errand;
+use intake::{Decoded, Refusal};
+
+use super::{Target, file, ledger, samples};
+
+/// Longest text of a refusal, in bytes: it is logged and shown, and quotes what was sent at most
+/// by its beginning (160 characters of up to 4 bytes, escaped, for path and problem each).
+const REFUSAL_BYTES_MAX: usize = 4096;
+
+/// The key of the samples of Docker Hub's webhook.
+const WEBHOOK_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+macro_rules! target {
+    ($constant:ident, $name:literal, $read:expr) => {
+        pub(super) const $constant: Target = Target {
+            name: $name,
+            read: $read,
+            seeds: || {
+                let mut seeds = samples(concat!("events/", $name));
+                seeds.extend(samples(concat!("events/refused/", $name)));
+                seeds
+            },
+        };
+    };
+}
+
+target!(ALARM_CHANGED, "alarm-changed", |bytes| hint(
+    intake::cloudwatch::decode(bytes)
+));
+target!(ARTEFACT_UPLOADED, "artefact-uploaded", |bytes| hint(
+    intake::s3::decode(bytes)
+));
+target!(IMAGE_PUSHED, "image-pushed", pushed);
+target!(DEPLOYMENT_CHANGED, "deployment-changed", |bytes| {
+    hint(intake::deployment::decode(bytes));
+});
+target!(COMMAND, "command", command);
+target!(DEPLOYER, "deployer", stream);
+target!(LIFECYCLE_HOOK, "lifecycle-hook", |bytes| {
+    if let Some(intake::hook::HookCall::Ecs(hook)) = understood(intake::hook::decode(bytes)) {
+        let _ = hook.direction();
+    }
+});
+target!(RECONCILER, "reconciler", |bytes| {
+    let _ = understood(intake::schedule::decode(bytes));
+});
+target!(SLACK, "slack", |bytes| {
+    for record in understood(intake::queue::decode(bytes))
+        .into_iter()
+        .flatten()
+    {
+        if let Some(id) = understood(record.announced) {
+            assert_eq!(id.to_string().parse(), Ok(id), "an id reads back");
+        }
+    }
+});
+
+/// Slack's settings.
+pub(super) const SLACK_SETTINGS: Target = Target {
+    name: "slack-settings",
+    read: |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return;
+        };
+        match Settings::read(text) {
+            Ok(settings) => {
+                let (service, stage) = ("web".parse(), "production".parse());
+                for channel in &settings.channels {
+                    let _ = channel.name();
+                    if let (Ok(service), Ok(stage)) = (&service, &stage) {
+                        let _ = channel.listens(service, Some(stage));
+                    }
+                }
+            }
+            Err(error) => drop(error.to_string()),
+        }
+    },
+    seeds: || {
+        let whole = r#"{"bot_token":"xoxb-1","channels":[{"id":"C0123","services":["web*"],
+            "stages":["*"],"says":"everything","mention":"<!here>"}]}"#;
+        let webhook = r#"{"channels":[{"id":"https://hooks.slack.com/services/T0/B0/x"}]}"#;
+        vec![whole.into(), webhook.into()]
+    },
+};
+
+fn pushed(bytes: &[u8]) {
+    match understood(intake::image::decode(bytes)) {
+        Some(Received::Event(decoded)) => hint(Ok(decoded)),
+        Some(Received::Call(call)) => {
+            if let Some(key) = WebhookKey::new(WEBHOOK_KEY) {
+                drop(understood(call.open(&key)));
+            }
+        }
+        None => {}
+    }
+}
+
+fn hint(decoded: Result<Decoded, Refusal>) {
+    match understood(decoded) {
+        Some(Decoded::Input(input)) => drop(format!("{input:?}")),
+        Some(Decoded::Ignored(why)) => assert_short(&why.to_string()),
+        None => {}
+    }
+}
+
+/// What came of it; a refusal has to be short.
+fn understood<T>(decoded: Result<T, Refusal>) -> Option<T> {
+    decoded
+        .map_err(|refusal| assert_short(&refusal.to_string()))
+        .ok()
+}
+
+fn assert_short(words: &str) {
+    assert!(
+        words.len() <= REFUSAL_BYTES_MAX,
+        "{} bytes: {words:.300}",
+        words.len()
+    );
+}
+
+fn command(bytes: &[u8]) {
+    let Some(called) = understood(intake::command::decode(bytes)) else {
+        return;
+    };
+    let (id, by) = (called.command.id.clone(), called.by.clone());
+    match called.command.ask.errand() {
+        Errand::Configure(file) => file::resolve(&file),
+        Errand::Decide(request) => ledger::ask(id, by, request),
+    }
+}
+
+fn stream(bytes: &[u8]) {
+    for record in understood(intake::stream::decode(bytes))
+        .into_iter()
+        .flatten()
+    {
+        let commit = match record.held {
+            Held::Commit(commit) => commit,
+            Held::Ignored(why) => {
+                assert_short(&why.to_string());
+                continue;
+            }
+            Held::Refused(refusal) => {
+                assert_short(&refusal.to_string());
+                continue;
+            }
+        };
+        let mut before = Hash::ZERO;
+        for (seq, stored) in (commit.number..).zip(&commit.entries) {
+            match Sealed::follow(stored, seq, &before) {
+                Ok(sealed) => {
+                    ledger::tell(announcement(&commit.service, &sealed.entry));
+                    before = sealed.hash;
+                }
+                Err(error) => drop(error.to_string()),
+            }
+        }
+    }
+}
