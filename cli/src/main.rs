@@ -7,6 +7,8 @@
 
 mod about;
 mod answer;
+mod appspec;
+mod archive;
 mod args;
 mod board;
 mod book;
@@ -36,6 +38,7 @@ mod table;
 mod testing;
 mod times;
 mod trial;
+mod upload;
 mod usual;
 mod verb;
 mod words;

@@ -2,18 +2,17 @@
 //! whomever it is packed, and looking into archives. Uploading is [`crate::verb::publish`].
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use crate::appspec;
+use crate::archive::{APPSPECS, Contents, Kind};
 use crate::failure::Failure;
 
-/// What CodeDeploy looks for in an archive's root; exactly one of them (CodeDeploy user guide:
-/// "The AppSpec file … must be placed in the root of the directory structure").
-const APPSPECS: [&str; 2] = ["appspec.yml", "appspec.yaml"];
 /// Largest archive, in bytes: one PutObject takes 5 GB, and it is held in memory here.
 const ARCHIVE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Permissions of packed files: whether one can be executed is all that is kept.
@@ -23,6 +22,8 @@ const MODE_EXECUTABLE: u32 = 0o755;
 /// An archive, ready to be uploaded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Package {
+    /// How it is packed.
+    pub(crate) kind: Kind,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
     /// The SHA-256 of them.
@@ -32,20 +33,34 @@ pub(crate) struct Package {
 impl Package {
     /// A folder packed, or an archive as it is. Both must hold one appspec in their root.
     pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
-        let bytes = if path.is_dir() {
-            pack(path)?
+        let (kind, bytes) = if path.is_dir() {
+            (Kind::Zip, pack(path)?)
         } else {
-            read(path)?
+            let bytes = read(path)?;
+            (Kind::of(path).ok_or_else(|| no_archive(path))?, bytes)
         };
-        check(path, &bytes)?;
+        check(path, kind, &bytes)?;
         let sha256 = Sha256::digest(&bytes).into();
-        Ok(Self { bytes, sha256 })
+        Ok(Self {
+            kind,
+            bytes,
+            sha256,
+        })
     }
 
     /// The first twelve hex digits of its SHA-256: a name when there is no version.
     pub(crate) fn short_hash(&self) -> String {
         hex::encode(self.sha256.get(..6).unwrap_or(&self.sha256))
     }
+}
+
+fn no_archive(path: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} is neither a folder nor an archive",
+        path.display()
+    ))
+    .because("CodeDeploy unpacks .zip, .tar, .tar.gz and .tgz")
+    .hint("give a folder, and it is packed for you")
 }
 
 fn unreadable(path: &Path, error: impl std::fmt::Display) -> Failure {
@@ -136,25 +151,18 @@ fn is_executable(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The archive opens and has exactly one appspec in its root.
-fn check(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let shown = path.display();
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
-        Failure::usage(format!("{shown} is no zip archive"))
+/// The archive opens, has exactly one appspec in its root, and that can be followed.
+fn check(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(), Failure> {
+    let shown = path.display().to_string();
+    let contents = Contents::of(kind, bytes).map_err(|error| {
+        Failure::usage(format!("{shown} is no {}", kind.word()))
             .because(error)
             .hint("give a folder, and it is packed for you")
     })?;
-    let found: Vec<&str> = APPSPECS
-        .into_iter()
-        .filter(|name| archive.index_for_name(name).is_some())
-        .collect();
-    let [appspec] = found.as_slice() else {
-        let failure = if found.is_empty() {
+    let [(name, text)] = contents.appspecs.as_slice() else {
+        let failure = if contents.appspecs.is_empty() {
             let failure = Failure::usage(format!("{shown} has no appspec.yml in its root"));
-            let deeper = archive
-                .file_names()
-                .filter_map(Result::ok)
-                .filter(|name| is_appspec(name));
+            let deeper = contents.names.iter().filter(|name| is_appspec(name));
             deeper.fold(failure, |failure, name| {
                 failure.because(format!("there is {name}"))
             })
@@ -163,15 +171,7 @@ fn check(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         };
         return Err(failure.hint("CodeDeploy wants exactly one of them in the archive's root"));
     };
-    let mut text = String::new();
-    archive
-        .by_name(appspec)
-        .map_err(io::Error::from)
-        .and_then(|mut file| file.read_to_string(&mut text))
-        .map_err(|error| {
-            Failure::usage(format!("the {appspec} of {shown} cannot be read")).because(error)
-        })?;
-    Ok(())
+    appspec::check(&shown, name, text, &contents.names)
 }
 
 fn is_appspec(name: &str) -> bool {
@@ -185,7 +185,10 @@ mod tests {
     use std::fs;
     use std::time::{Duration, SystemTime};
 
+    use zip::ZipArchive;
+
     use super::*;
+    use crate::archive;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -251,9 +254,15 @@ mod tests {
     #[test]
     fn an_archive_goes_as_it_is() {
         let packed = Package::of(folder(&FILES).path()).unwrap();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), &packed.bytes).unwrap();
-        assert_eq!(Package::of(file.path()).unwrap(), packed);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.zip");
+        fs::write(&file, &packed.bytes).unwrap();
+        assert_eq!(Package::of(&file).unwrap(), packed);
+        let file = folder.path().join("web.tgz");
+        let bytes = archive::tests::gzipped(&archive::tests::tar(&FILES));
+        fs::write(&file, &bytes).unwrap();
+        let packed = Package::of(&file).unwrap();
+        assert_eq!((packed.kind, packed.bytes), (Kind::TarGz, bytes));
     }
 
     #[test]
@@ -284,13 +293,17 @@ mod tests {
             message(&[("appspec.yml", ""), ("appspec.yaml", "")]),
             ("has both appspec.yml and appspec.yaml".into(), vec![])
         );
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "no archive").unwrap();
-        let failure = Package::of(file.path()).unwrap_err();
-        assert!(
-            failure.message.ends_with("is no zip archive"),
-            "{failure:?}"
-        );
+        let folder = tempfile::tempdir().unwrap();
+        for (name, words) in [
+            ("web.zip", "is no zip archive"),
+            ("web.tgz", "is no gzipped tar archive"),
+            ("web.war", "is neither a folder nor an archive"),
+        ] {
+            let file = folder.path().join(name);
+            fs::write(&file, "no archive").unwrap();
+            let failure = Package::of(&file).unwrap_err();
+            assert!(failure.message.ends_with(words), "{failure:?}");
+        }
         assert!(Package::of(Path::new("/nowhere/at/all")).is_err());
     }
 }

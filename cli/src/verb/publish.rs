@@ -4,11 +4,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use domain::artefact::ArtefactId;
 use domain::config::Source;
@@ -20,24 +15,22 @@ use serde::Serialize;
 
 use crate::book;
 use crate::build::{self, Git, Given};
-use crate::failure::{Exit, Failure, causes};
+use crate::failure::Failure;
 use crate::follow::{self, Goal};
 use crate::package::Package;
 use crate::screen::Report;
 use crate::session::Session;
+use crate::upload::Upload;
 use crate::verb::freeze::duration;
 use crate::words;
-
-/// The metadata key under which an upload states its own checksum, in hex: S3 keeps it even where a
-/// copy loses the checksum.
-const CLAIMED_SHA256: &str = "sha256";
 
 /// Upload an artefact, and wait until it is a release
 #[derive(Debug, Args)]
 #[command(
     after_help = "A folder is packed so that the same content makes the same bytes. It must have one appspec.yml
-in its root. A version is one artefact: another one under it is refused. Facts about the build are
-taken from git and from the environment of Jenkins, GitHub and GitLab.
+in its root, and what that names must be there. A version is one artefact: another one under it is
+refused. What is large goes in parts, and the same command takes up an upload that was interrupted.
+Facts about the build are taken from git and from the environment of Jenkins, GitHub and GitLab.
 
 Examples:
   lastgood publish web ./dist --version 1.4.2
@@ -46,7 +39,7 @@ Examples:
 pub(crate) struct Publish {
     /// The service
     service: ServiceName,
-    /// A folder, or a zip archive
+    /// A folder, or an archive: .zip, .tar, .tar.gz or .tgz
     path: PathBuf,
     /// The bucket [default: the service's own]
     #[arg(long, value_name = "NAME")]
@@ -99,7 +92,14 @@ impl Publish {
         let package = Package::of(&self.path)?;
         let place = self.place(session).await?;
         let key = key(&place.prefix, &self.service, &build, &package);
-        let version = upload(session, &place.bucket, &key, &package, &build).await?;
+        let upload = Upload {
+            bucket: &place.bucket,
+            key: &key,
+            package: &package,
+            build: &build,
+            screen: session.screen,
+        };
+        let version = upload.run(&s3(session).await?).await?;
         let mut uploaded = Uploaded {
             service: self.service.clone(),
             bucket: place.bucket,
@@ -227,7 +227,7 @@ impl Publish {
     }
 }
 
-/// `<prefix><service>-<version>.zip`; without a version its content names it.
+/// `<prefix><service>-<version>.zip`, or as it is packed; without a version its content names it.
 fn key(prefix: &str, service: &ServiceName, build: &BuildFacts, package: &Package) -> String {
     let version = build
         .version
@@ -241,17 +241,12 @@ fn key(prefix: &str, service: &ServiceName, build: &BuildFacts, package: &Packag
         }
     };
     let version: String = version.chars().map(safe).collect();
-    format!("{prefix}{service}-{version}.zip")
+    let suffix = package.kind.suffix();
+    format!("{prefix}{service}-{version}{suffix}")
 }
 
-/// Uploads it, or finds it uploaded already. Returns the object's version.
-async fn upload(
-    session: &Session,
-    bucket: &str,
-    key: &str,
-    package: &Package,
-    build: &BuildFacts,
-) -> Result<String, Failure> {
+/// A client of S3, which is asked for little else here.
+async fn s3(session: &Session) -> Result<aws_sdk_s3::Client, Failure> {
     let aws = session.aws().await;
     if aws.region().is_none() {
         return Err(crate::session::no_region());
@@ -261,81 +256,7 @@ async fn upload(
     let config = aws_sdk_s3::config::Builder::from(aws)
         .force_path_style(own_endpoint)
         .build();
-    let s3 = aws_sdk_s3::Client::from_conf(config);
-    let checksum = STANDARD.encode(package.sha256);
-    let there = s3
-        .head_object()
-        .bucket(bucket)
-        .key(key)
-        .checksum_mode(ChecksumMode::Enabled);
-    if let Ok(head) = there.send().await {
-        return match head.version_id() {
-            Some(version) if head.checksum_sha256() == Some(&checksum) => {
-                session.screen.say("it was uploaded before");
-                Ok(version.to_owned())
-            }
-            Some(_) | None => Err(taken(bucket, key)),
-        };
-    }
-    let mut put = s3
-        .put_object()
-        .bucket(bucket)
-        .key(key)
-        .content_type("application/zip")
-        // Whoever was faster under this name is not overwritten (S3, conditional writes).
-        .if_none_match("*")
-        .checksum_algorithm(ChecksumAlgorithm::Sha256)
-        .checksum_sha256(checksum)
-        .body(ByteStream::from(package.bytes.clone()));
-    put = put.metadata(CLAIMED_SHA256, hex::encode(package.sha256));
-    for (name, value) in build::metadata(build) {
-        put = put.metadata(name, value);
-    }
-    let done = put
-        .send()
-        .await
-        .map_err(|error| not_uploaded(bucket, key, &error))?;
-    done.version_id()
-        .filter(|version| *version != "null")
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            Failure::failed(format!("the bucket {bucket} keeps no versions"))
-                .because("an object without a version may change after it was approved")
-                .hint("switch versioning on for the bucket")
-        })
-}
-
-/// A version is one artefact, for ever.
-fn taken(bucket: &str, key: &str) -> Failure {
-    Failure::failed("another artefact was published under this version")
-        .because(format!("s3://{bucket}/{key}"))
-        .because("nothing was uploaded")
-        .hint("give it another --version")
-}
-
-fn not_uploaded<E>(bucket: &str, key: &str, error: &SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let message = format!("s3://{bucket}/{key} could not be uploaded");
-    let words = causes(error);
-    let code = error
-        .as_service_error()
-        .and_then(|error| error.code())
-        .unwrap_or_default();
-    match code {
-        "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" => {
-            Failure::new(Exit::NotAllowed, message)
-                .because(words)
-                .hint(format!(
-                    "this identity needs s3:PutObject on arn:aws:s3:::{bucket}/*"
-                ))
-        }
-        "PreconditionFailed" | "ConditionalRequestConflict" => taken(bucket, key),
-        "NoSuchBucket" => Failure::usage(format!("there is no bucket {bucket}")).because(words),
-        "" => Failure::unobserved(message).because(words),
-        _ => Failure::failed(message).because(words),
-    }
+    Ok(aws_sdk_s3::Client::from_conf(config))
 }
 
 /// Waits until the ledger has the artefact.

@@ -322,7 +322,8 @@ fn a_version_is_one_artefact_and_another_one_is_refused() {
         Act::Answer(404, "", String::new()),
         Act::Answer(412, "content-type: application/xml\r\n", faster),
     ];
-    for (acts, requests) in [(there, 1), (raced, 2)] {
+    let (another, something) = ("another artefact", "something");
+    for (acts, requests, what) in [(there, 1, another), (raced, 2, something)] {
         let server = Server::acting(acts);
         let path = folder.path().to_str().unwrap();
         let mut command = lastgood(&["publish", "web", path, "--bucket", "shop", "--detach"]);
@@ -332,7 +333,7 @@ fn a_version_is_one_artefact_and_another_one_is_refused() {
             .current_dir("/");
         let (code, out, err) = told(&command.output().unwrap());
         assert_eq!((code, &*out), (1, ""), "{err}");
-        assert!(err.contains("another artefact was published"), "{err}");
+        assert!(err.contains(&format!("{what} was published")), "{err}");
         assert_eq!(server.seen().len(), requests);
     }
 }

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    BucketLocationConstraint, BucketVersioningStatus, ChecksumAlgorithm, CreateBucketConfiguration,
     VersioningConfiguration,
 };
 use domain::fact::{ArtefactFound, Proof};
@@ -265,6 +265,86 @@ async fn a_release_is_published_read_and_verified() {
     assert!(err.contains("its appspec.yml is empty"), "{err}");
 
     reads(&stack);
+}
+
+/// What is too large for one request, with an appspec in its root.
+fn large_archive() -> Vec<u8> {
+    let mut chance = fastrand::Rng::with_seed(7);
+    let noise: Vec<u8> = std::iter::repeat_with(|| chance.u8(..))
+        .take(20 * 1024 * 1024)
+        .collect();
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in [
+        ("appspec.yml", &b"version: 0.0\nos: linux\n"[..]),
+        ("app/noise", &noise),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn an_upload_that_was_interrupted_goes_on_where_it_was() {
+    let Some(stack) = Stack::start() else {
+        println!("skipped: LASTGOOD_MINISTACK does not say where MiniStack's executable is");
+        return;
+    };
+    stack.prepare().await;
+    let (s3, key) = (stack.s3(), "web-2.0.0.tar");
+    let archive = large_archive();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.tar");
+    std::fs::write(&file, &archive).unwrap();
+
+    // What a killed process leaves behind: the last part, which goes first, and another one.
+    let begun = s3
+        .create_multipart_upload()
+        .bucket(BUCKET)
+        .key(key)
+        .checksum_algorithm(ChecksumAlgorithm::Sha256)
+        .metadata("version", "2.0.0");
+    let id = begun.send().await.unwrap();
+    let id = id.upload_id().unwrap();
+    let parts: Vec<&[u8]> = archive.chunks(8 * 1024 * 1024).collect();
+    for number in [3, 1] {
+        let body = parts[number - 1].to_vec();
+        let part = s3.upload_part().bucket(BUCKET).key(key).upload_id(id);
+        let part = part.part_number(number.try_into().unwrap());
+        let part = part.checksum_algorithm(ChecksumAlgorithm::Sha256);
+        part.body(body.into()).send().await.unwrap();
+    }
+
+    let path = file.to_str().unwrap();
+    let mut args = vec!["publish", "web", path, "--version", "2.0.0"];
+    args.extend(["--bucket", BUCKET, "--detach"]);
+    let publish = || told(&stack.lastgood(&args).output().unwrap());
+    let (code, _, err) = publish();
+    assert_eq!(code, 0, "{err}");
+    let words = "an interrupted upload left 2 of 3 parts; it goes on\nuploaded 3 of 3 parts\n";
+    assert!(err.contains(words), "{err}");
+    let object = s3
+        .get_object()
+        .bucket(BUCKET)
+        .key(key)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(object.metadata().unwrap()["version"], "2.0.0");
+    let stored = object.body.collect().await.unwrap().into_bytes();
+    assert!(stored == archive, "other bytes arrived");
+
+    let (code, _, err) = publish();
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("it was uploaded before"), "{err}");
+    let mut other = archive;
+    *other.last_mut().unwrap() = 1;
+    std::fs::write(&file, &other).unwrap();
+    let (code, _, err) = publish();
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("another artefact was published"), "{err}");
 }
 
 /// Everything that only reads, and what asks all services.
