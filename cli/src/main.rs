@@ -22,6 +22,7 @@ mod difference;
 mod draft;
 mod failure;
 mod follow;
+mod lookout;
 mod misuse;
 mod online;
 mod package;

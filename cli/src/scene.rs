@@ -28,13 +28,8 @@ pub(crate) struct Frame {
     pub(crate) columns: usize,
 }
 
-/// The picture, line by line. `happened` are the last lines of what happened, the newest last.
-pub(crate) fn picture(
-    sight: &Sight,
-    happened: &[String],
-    times: &Times,
-    frame: Frame,
-) -> Vec<String> {
+/// The picture of a service, line by line.
+pub(crate) fn picture(sight: &Sight, times: &Times, frame: Frame) -> Vec<String> {
     let paint = frame.paint;
     let Some(view) = ServiceView::of(&sight.pipeline, times.now) else {
         return vec![format!("{} is not configured", sight.service())];
@@ -54,11 +49,14 @@ pub(crate) fn picture(
         lines.extend(going_on.map(|line| format!("{INDENT}{line}")));
         lines.extend(under_way(sight, stage, times, frame));
     }
-    if !happened.is_empty() {
-        lines.push(String::new());
-        lines.extend(happened.iter().map(|line| paint.dim(line)));
-    }
     lines
+}
+
+/// What is below the services: the last lines of what happened, the newest last.
+pub(crate) fn happened(happened: &[String], paint: Paint) -> Vec<String> {
+    let space = (!happened.is_empty()).then(String::new);
+    let lines = happened.iter().map(|line| paint.dim(line));
+    space.into_iter().chain(lines).collect()
 }
 
 /// A sign beside the words, for whoever looks from afar.
@@ -215,7 +213,8 @@ mod tests {
         };
         sight.units.insert("dev".parse().unwrap(), units);
         let happened = ["12:30:00 dev begins to run release 4 (d-1)".to_owned()];
-        let lines = picture(&sight, &happened, &story.times(), FRAME);
+        let mut lines = picture(&sight, &story.times(), FRAME);
+        lines.extend(super::happened(&happened, FRAME.paint));
         insta::assert_snapshot!(lines.join("\n"));
     }
 
@@ -224,7 +223,7 @@ mod tests {
         let story = Story::told().await;
         let sight = sight(&story).await;
         assert!(!story.ledger.entries(&web(), 1, 1).await.unwrap().is_empty());
-        let lines = picture(&sight, &[], &story.times(), FRAME);
+        let lines = picture(&sight, &story.times(), FRAME);
         insta::assert_snapshot!(lines.join("\n"));
     }
 }

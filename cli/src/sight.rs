@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::chain::Sealed;
-use domain::pipeline::{Active, Phase, WaitingOn};
+use domain::pipeline::{Active, Offer, Phase, Stage, WaitingOn};
 use domain::{Pipeline, ReleaseNumber, ServiceName, StageName, Timestamp};
 use engine::{Ledger, Mention, Onlooker, PlatformError, UnitState, Units};
 use serde::Serialize;
@@ -185,12 +185,11 @@ impl Sight {
 
     /// The stages that are watched, with what each does.
     fn active(&self) -> Vec<(StageName, Active)> {
-        let stages = self.pipeline.stages.iter();
-        let watched = stages.filter(|(name, _)| match &self.aim {
-            Aim::Release(..) | Aim::Service(None) => true,
-            Aim::Service(Some(only)) => only == *name,
-        });
-        watched
+        let only = match &self.aim {
+            Aim::Release(..) | Aim::Service(None) => None,
+            Aim::Service(Some(only)) => Some(only),
+        };
+        watched(&self.pipeline, only)
             .filter_map(|(name, stage)| Some((name.clone(), stage.active.clone()?)))
             .collect()
     }
@@ -318,34 +317,17 @@ impl Sight {
     }
 
     fn service_verdict(&self, only: Option<&StageName>, times: &Times) -> Option<Verdict> {
-        let mut waits = None;
-        for (name, stage) in &self.pipeline.stages {
-            if only.is_some_and(|only| only != name) {
-                continue;
-            }
-            if stage.active.is_some() {
-                return None;
-            }
-            for offer in &stage.waiting {
-                match &offer.on {
-                    Some(
-                        on @ (WaitingOn::Approval { .. } | WaitingOn::Freeze { until: None, .. }),
-                    ) => {
-                        let on = words::waiting_on(on, times);
-                        waits = Some(format!("waits: release {} on {name} {on}", offer.release));
-                    }
-                    Some(
-                        WaitingOn::Freeze { .. }
-                        | WaitingOn::Window { .. }
-                        | WaitingOn::Alarm { .. }
-                        | WaitingOn::Stage { .. }
-                        | WaitingOn::Turn { .. }
-                        | WaitingOn::Target { .. },
-                    )
-                    | None => return None,
-                }
-            }
+        if moves(&self.pipeline, only) {
+            return None;
         }
+        let offers = watched(&self.pipeline, only).flat_map(|(name, stage)| {
+            let waiting = stage.waiting.iter();
+            waiting.filter_map(move |offer| Some((name, offer.release, offer.on.as_ref()?)))
+        });
+        let waits = offers.last().map(|(name, release, on)| {
+            let on = words::waiting_on(on, times);
+            format!("waits: release {release} on {name} {on}")
+        });
         // The worst that happened is the verdict.
         let ended = [Exit::Failed, Exit::RolledBack]
             .into_iter()
@@ -367,6 +349,33 @@ impl Sight {
             },
         })
     }
+}
+
+fn watched<'a>(
+    pipeline: &'a Pipeline,
+    only: Option<&'a StageName>,
+) -> impl Iterator<Item = (&'a StageName, &'a Stage)> {
+    let stages = pipeline.stages.iter();
+    stages.filter(move |(name, _)| only.is_none_or(|only| only == *name))
+}
+
+/// Whether something goes on in a service, or on one of its stages, that needs no person.
+pub(crate) fn moves(pipeline: &Pipeline, only: Option<&StageName>) -> bool {
+    watched(pipeline, only).any(|(_, stage)| {
+        let by_itself = |offer: &Offer| match &offer.on {
+            Some(WaitingOn::Approval { .. } | WaitingOn::Freeze { until: None, .. }) => false,
+            Some(
+                WaitingOn::Freeze { .. }
+                | WaitingOn::Window { .. }
+                | WaitingOn::Alarm { .. }
+                | WaitingOn::Stage { .. }
+                | WaitingOn::Turn { .. }
+                | WaitingOn::Target { .. },
+            )
+            | None => true,
+        };
+        stage.active.is_some() || stage.waiting.iter().any(by_itself)
+    })
 }
 
 /// The release that a stage is to run when what it does has ended well.

@@ -13,6 +13,7 @@ use crate::book;
 use crate::canvas::Canvas;
 use crate::failure::{Exit, Failure};
 use crate::follow;
+use crate::lookout::Lookout;
 use crate::scene::{self, Frame};
 use crate::screen::{Format, Report, Screen, Stream, Talk};
 use crate::session::Session;
@@ -35,22 +36,24 @@ const HAPPENED_MAX: usize = 8;
 container or an instance died. Elsewhere a line is printed for each thing that happens, or with
 --output jsonl a document.
 
+Without a service it watches every one in which something goes on, and those that join meanwhile.
 A service has settled when nothing moves by itself; a release when it is good on the last stage, or
 on --stage, or will not get there without a person. Then the exit code is the verdict: 0 good,
 1 failed, 3 rolled back, 5 waits for a person, 6 superseded. Tasks and instances are seen with your
 own permissions (read only); without them the ledger alone is shown.
 
 Examples:
+  lastgood watch
   lastgood watch web
   lastgood watch web 17 --stage test --timeout 30m"
 )]
 pub(crate) struct Watch {
-    /// The service
-    service: ServiceName,
+    /// The service [default: every service in which something goes on]
+    service: Option<ServiceName>,
     /// The release's number [default: everything that moves]
     release: Option<ReleaseNumber>,
     /// Until it is settled on this stage [default: the last one, or all]
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", requires = "service")]
     stage: Option<StageName>,
     /// How long to watch at most, such as 90s, 30m or 2h; then it ends with 8
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -61,12 +64,12 @@ pub(crate) struct Watch {
 #[derive(Debug, Serialize)]
 struct VerdictView {
     kind: &'static str,
-    service: ServiceName,
+    service: Option<ServiceName>,
     release: Option<ReleaseNumber>,
     verdict: &'static str,
     code: u8,
     words: String,
-    status: Option<ServiceView>,
+    status: serde_json::Value,
 }
 
 impl Watch {
@@ -79,17 +82,24 @@ impl Watch {
             now: Timestamp::now(),
             zone: zone.clone(),
         };
-        let watched = self.watched(&ledger, &onlooker, &mut show, now);
+        let all = async || {
+            let services = ledger.services().await.map_err(book::failure)?;
+            ledger.pipelines(&services).await.map_err(book::failure)
+        };
+        let watched = self.watched(&ledger, &onlooker, &mut show, now, all);
         let Some(limit) = self.timeout else {
             return watched.await;
         };
-        let limit = Duration::try_from(limit).unwrap_or(Duration::MAX);
-        tokio::time::timeout(limit, watched)
+        let what = match &self.service {
+            Some(service) => service.to_string(),
+            None => "what is under way".to_owned(),
+        };
+        let waits = Duration::try_from(limit).unwrap_or(Duration::MAX);
+        tokio::time::timeout(waits, watched)
             .await
             .unwrap_or_else(|_| {
-                let service = &self.service;
                 Err(
-                    Failure::unobserved(format!("{service} did not settle within {limit:?}"))
+                    Failure::unobserved(format!("{what} did not settle within {limit:#}"))
                         .because("what goes on goes on")
                         .hint("--timeout watches longer"),
                 )
@@ -102,18 +112,31 @@ impl Watch {
         onlooker: &impl Onlooker,
         show: &mut Show,
         now: impl Fn() -> Times,
+        all: impl AsyncFn() -> Result<Vec<Pipeline>, Failure>,
     ) -> Result<Report, Failure> {
-        let pipeline = book::pipeline(ledger, &self.service).await?;
-        let aim = self.aim(ledger, &pipeline).await?;
-        let mut sight = Sight::begin(ledger, pipeline, aim).await?;
+        let mut lookout = match &self.service {
+            Some(service) => {
+                let pipeline = book::pipeline(ledger, service).await?;
+                let aim = self.aim(ledger, &pipeline).await?;
+                Lookout::on(Sight::begin(ledger, pipeline, aim).await?)
+            }
+            None => Lookout::everywhere(),
+        };
         let mut targets_at: Option<Instant> = None;
         let mut lost_at: Option<Instant> = None;
         loop {
             let times = now();
-            match sight.look(ledger, &times).await {
+            let is_due = targets_at.is_none_or(|at| at.elapsed() >= TARGETS_EVERY);
+            let looked = async {
+                if is_due && !lookout.is_of_one() {
+                    lookout.join(ledger, all().await?).await?;
+                }
+                lookout.look(ledger, &times).await
+            };
+            match looked.await {
                 Ok(news) => {
                     lost_at = None;
-                    show.tell(&news, &times)?;
+                    show.tell(&lookout, &news, &times)?;
                 }
                 Err(failure) => {
                     // A lost connection is not a failed release.
@@ -126,17 +149,16 @@ impl Watch {
                     continue;
                 }
             }
-            let verdict = sight.verdict(&times);
-            let is_due = targets_at.is_none_or(|at| at.elapsed() >= TARGETS_EVERY);
+            let verdict = lookout.verdict(&times);
             if is_due && verdict.is_none() {
-                show.draw(&sight, &times)?;
-                let news = sight.look_at_targets(onlooker).await;
-                show.tell(&news, &times)?;
+                show.draw(&lookout, &times)?;
+                let news = lookout.look_at_targets(onlooker, &times).await;
+                show.tell(&lookout, &news, &times)?;
                 targets_at = Some(Instant::now());
             }
-            show.draw(&sight, &times)?;
+            show.draw(&lookout, &times)?;
             if let Some(verdict) = verdict {
-                return Ok(self.report(&sight, &verdict, &times));
+                return Ok(self.report(&lookout, &verdict, &times));
             }
             follow::pause().await;
         }
@@ -156,21 +178,40 @@ impl Watch {
             .clone()
             .or_else(|| last.last().map(|stage| stage.name.clone()));
         let until = until.ok_or_else(|| {
-            Failure::usage(format!("{} is not configured", self.service))
+            Failure::usage(format!("{} is not configured", pipeline.service))
                 .hint("lastgood apply its service file")
         })?;
         Ok(Aim::Release(number, until))
     }
 
-    fn report(&self, sight: &Sight, verdict: &Verdict, times: &Times) -> Report {
-        let status = ServiceView::of(&sight.pipeline, times.now);
-        let next: Vec<String> = match (&status, verdict.exit) {
-            (Some(view), Exit::Waits) => view
-                .stages
+    fn report(&self, lookout: &Lookout, verdict: &Verdict, times: &Times) -> Report {
+        let status: Vec<ServiceView> = lookout
+            .sights()
+            .iter()
+            .filter_map(|sight| ServiceView::of(&sight.pipeline, times.now))
+            .collect();
+        let next: Vec<String> = match verdict.exit {
+            Exit::Waits => status
                 .iter()
-                .filter_map(|stage| stage.next(&view.service))
+                .flat_map(|view| {
+                    let stages = view.stages.iter();
+                    stages.filter_map(|stage| stage.next(&view.service))
+                })
                 .collect(),
-            (Some(_) | None, _) => Vec::new(),
+            Exit::Done
+            | Exit::Failed
+            | Exit::Usage
+            | Exit::RolledBack
+            | Exit::NotAllowed
+            | Exit::Superseded
+            | Exit::Differs
+            | Exit::Unobserved
+            | Exit::Interrupted => Vec::new(),
+        };
+        let status = if lookout.is_of_one() {
+            serde_json::json!(status.first())
+        } else {
+            serde_json::json!(status)
         };
         let view = VerdictView {
             kind: "verdict",
@@ -217,8 +258,16 @@ impl Show {
         }
     }
 
-    fn tell(&mut self, news: &[News], times: &Times) -> Result<(), Failure> {
-        for news in news {
+    fn tell(
+        &mut self,
+        lookout: &Lookout,
+        news: &[(ServiceName, Vec<News>)],
+        times: &Times,
+    ) -> Result<(), Failure> {
+        let each = news
+            .iter()
+            .flat_map(|(service, news)| news.iter().map(move |news| (service, news)));
+        for (service, news) in each {
             match self {
                 Self::Silent => {}
                 Self::Documents(screen) => {
@@ -226,10 +275,17 @@ impl Show {
                     if let Some(fields) = document.as_object_mut() {
                         let at = serde_json::json!(times.now);
                         fields.entry("at").or_insert(at);
+                        let service = serde_json::json!(service);
+                        fields.entry("service").or_insert(service);
                     }
                     screen.print(&document.to_string()).map_err(gone)?;
                 }
-                Self::Lines(_) | Self::Drawn { .. } => self.line(&news.words(), times)?,
+                Self::Lines(_) | Self::Drawn { .. } if lookout.is_of_one() => {
+                    self.line(&news.words(), times)?;
+                }
+                Self::Lines(_) | Self::Drawn { .. } => {
+                    self.line(&format!("{service} {}", news.words()), times)?;
+                }
             }
         }
         Ok(())
@@ -262,7 +318,7 @@ impl Show {
         }
     }
 
-    fn draw(&mut self, sight: &Sight, times: &Times) -> Result<(), Failure> {
+    fn draw(&mut self, lookout: &Lookout, times: &Times) -> Result<(), Failure> {
         match self {
             Self::Drawn {
                 screen,
@@ -273,7 +329,11 @@ impl Show {
                     paint: screen.out,
                     columns: Canvas::columns(),
                 };
-                let picture = scene::picture(sight, happened, times, frame);
+                let sights = lookout.sights().iter();
+                let mut picture: Vec<String> = sights
+                    .flat_map(|sight| scene::picture(sight, times, frame))
+                    .collect();
+                picture.extend(scene::happened(happened, screen.out));
                 canvas.draw(&picture).map_err(gone)
             }
             Self::Lines(_) | Self::Documents(_) | Self::Silent => Ok(()),

@@ -251,6 +251,33 @@ async fn a_stage_that_is_rolled_back_meanwhile_is_the_services_verdict() {
 }
 
 #[tokio::test]
+async fn without_a_service_everything_that_goes_on_is_watched_until_nothing_does() {
+    let story = Story::told().await;
+    // Who waits for a person does not move.
+    let (code, out, err) = told_by(&story, &["watch"]).await;
+    assert_eq!(
+        (code, &*out, &*err),
+        (0, "done: nothing is under way\n", "")
+    );
+
+    story.arrives("1.6.0").await;
+    story.begins("dev").await;
+    let table = Table::start();
+    table.shows(&story).await;
+    let mut watch = on(&table, &["watch"]);
+    watch.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let watch = watch.spawn().unwrap();
+    until_asked(&table, "ListDeployments", 1);
+    story.ends_well("dev").await;
+    table.shows(&story).await;
+    let (code, out, err) = told(&watch.wait_with_output().unwrap());
+    assert_eq!(code, 5, "{out}{err}");
+    assert!(out.contains(" web release 4 is good on dev\n"), "{out}");
+    assert!(out.contains("web waits: release 4 on production"), "{out}");
+    assert!(err.contains("lastgood approve web production 4"), "{err}");
+}
+
+#[tokio::test]
 async fn what_differs_ends_with_7_only_when_asked() {
     let story = Story::told().await;
     let diff = ["diff", "web", "dev", "production"];
