@@ -308,6 +308,7 @@ impl crate::config::StageConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::AlarmState;
     use crate::decide::tests::story::Story;
     use crate::decide::{Recalled, decide};
     use crate::fact::{ArtefactFound, Fact, Proof};
@@ -346,6 +347,14 @@ mod tests {
         let refused = arrives(Proof::Unusable("no appspec".into()));
         assert!(!refused.acts());
         assert!(refused.tells(), "people hear of what cannot be deployed");
+        let story = Story::new();
+        let fact = Fact::Alarm(story.seen("dev", AlarmState::Ok));
+        let decision = decide(&story.pipeline, &Recalled::Nothing, &fact, story.now).unwrap();
+        let noted = Commit::of(&story.pipeline, decision).unwrap();
+        assert!(
+            !noted.tells(),
+            "that an alarm is well again is noted and not told"
+        );
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn take_over(draft: &mut Draft, found: &Found) {
     let Some((_, stage)) = draft.pipeline.stage(name) else {
         return;
     };
-    if stage.newest.is_some() || stage.active.is_some() || !stage.good.is_empty() {
+    if stage.newest.is_some() || stage.active.is_some() {
         return;
     }
     let Some(artefact) = &found.artefact else {

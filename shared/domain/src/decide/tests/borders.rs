@@ -332,6 +332,47 @@ fn a_rollback_that_is_refused_for_good_is_a_failed_one() {
 }
 
 #[test]
+fn what_the_platform_undid_is_rolled_back_only_where_last_good_or_nothing_runs() {
+    let mut story = stopping();
+    story.undone("dev", Running::All(story.content(2)));
+    assert_eq!(how(&story, "dev"), (How::Return, 1), "we go back ourselves");
+    let mut story = stopping();
+    story.undone("dev", Running::Nothing);
+    assert_eq!(story.wrote(), ["rolled_back", "quarantined"]);
+}
+
+#[test]
+fn an_older_release_is_held_back_where_a_newer_one_waits() {
+    let mut story = Story::released_everywhere(1);
+    for number in [2, 3] {
+        story.upload(number);
+        story.becomes_good("dev");
+        story.becomes_good("test");
+    }
+    story.promote("test", 2, Despite::default());
+    story.becomes_good("test");
+    assert_eq!(story.wrote(), ["succeeded", "held_back"]);
+    let held = &story.ledger.last().unwrap().entry;
+    assert_eq!(held.why, Reason::OlderThanStage { than: release(3) });
+}
+
+#[test]
+fn an_alarm_that_clears_and_fires_anew_rolls_back_even_what_was_shipped_into_a_fire() {
+    let mut story = Story::released_everywhere(1);
+    story.alarm("dev", AlarmState::Alarm);
+    story.upload(2);
+    let despite = Despite {
+        alarm: Some("this is the fix".into()),
+        quarantine: None,
+    };
+    story.promote("dev", 2, despite);
+    story.begins("dev");
+    story.alarm("dev", AlarmState::Ok);
+    story.alarm("dev", AlarmState::Alarm);
+    assert_eq!(story.wrote(), ["alarm_noted", "stop_asked"]);
+}
+
+#[test]
 fn nothing_follows_the_largest_number_of_an_entry() {
     let story = Story::released_everywhere(1);
     let mut last = story.pipeline.clone();

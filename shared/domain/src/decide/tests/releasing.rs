@@ -2,7 +2,8 @@
 
 use super::story::{Story, config, release, stage};
 use crate::alarm::AlarmState;
-use crate::config::Queue;
+use crate::artefact::{Artefact, BuildFacts};
+use crate::config::{Queue, Source};
 use crate::entry::What;
 use crate::fact::{Answer, ArtefactFound, Despite, Fact, Proof};
 use crate::pipeline::{Pipeline, WaitingOn};
@@ -370,4 +371,34 @@ fn what_runs_holds_back_an_older_build_even_when_something_else_was_begun_last()
     dev.newest = Some(release(1));
     story.upload_built(3, Story::build(9));
     assert_eq!(story.wrote(), ["released", "held_back"]);
+}
+
+#[test]
+fn an_image_makes_a_release_only_under_a_tag_that_is_wanted() {
+    let mut images = config();
+    images.source = Source::Ecr {
+        account: "111122223333".parse().unwrap(),
+        region: "ap-south-1".parse().unwrap(),
+        repository: "shop/web".into(),
+        tags: vec!["main-*".into()],
+    };
+    let mut story = Story::with(images);
+    let mut pushed = |tag: Option<&str>| {
+        story.fact(&Fact::Artefact(ArtefactFound {
+            artefact: Artefact::Image {
+                account: "111122223333".parse().unwrap(),
+                region: "ap-south-1".parse().unwrap(),
+                repository: "shop/web".into(),
+                digest: format!("sha256:{tag:?}"),
+                tag: tag.map(str::to_owned),
+            },
+            build: BuildFacts::default(),
+            proof: Proof::Deployable,
+        }))
+    };
+    assert_eq!(pushed(Some("main-117")), Reason::NewArtefact);
+    assert_eq!(pushed(Some("pr-7")), Reason::TagNotWanted);
+    assert_eq!(pushed(None), Reason::TagNotWanted, "a child of an index");
+    assert_eq!(story.upload(1), Reason::TagNotWanted, "an object");
+    assert!(story.wrote().is_empty());
 }

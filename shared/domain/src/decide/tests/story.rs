@@ -412,7 +412,7 @@ impl Story {
         story
     }
 
-    pub(super) fn seen(&self, name: &str, state: AlarmState) -> AlarmSeen {
+    pub(crate) fn seen(&self, name: &str, state: AlarmState) -> AlarmSeen {
         AlarmSeen {
             alarm: alarm(&format!("web-{name}-5xx")),
             state,

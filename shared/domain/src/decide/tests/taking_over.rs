@@ -66,6 +66,18 @@ fn else_people_are_told_that_there_is_nothing_to_return_to() {
 }
 
 #[test]
+fn only_a_stage_that_never_had_a_release_of_ours_is_taken_over() {
+    let mut under_way = Story::new();
+    under_way.upload(1);
+    for mut story in [under_way, Story::released_everywhere(1)] {
+        let mut other = config();
+        other.flood_per_minute = 7;
+        configure(&mut story, other, vec![found("dev", Some(9))]);
+        assert_eq!(story.wrote(), ["configured"]);
+    }
+}
+
+#[test]
 fn applying_the_same_configuration_again_changes_nothing() {
     let mut story = Story::new();
     assert_eq!(
@@ -98,7 +110,7 @@ fn a_stage_that_is_taken_away_drops_what_waits() {
     let mut smaller = config();
     smaller.stages.pop();
     configure(&mut story, smaller, Vec::new());
-    assert_eq!(story.wrote().last().map(String::as_str), Some("configured"));
+    assert_eq!(story.wrote(), ["dropped", "configured"]);
     assert!(!story.pipeline.stages.contains_key(&stage("production")));
 }
 
