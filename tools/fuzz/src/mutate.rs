@@ -17,7 +17,7 @@ const WRAPS_MAX: usize = 200;
 const PIECE_BYTES_MAX: usize = 64;
 
 /// What stands where something else is expected, as text: JSON, YAML, numbers, names, time.
-const ODD_PIECES: [&str; 40] = [
+const ODD_PIECES: [&str; 41] = [
     "",
     "\"",
     "\\",
@@ -37,6 +37,7 @@ const ODD_PIECES: [&str; 40] = [
     "18446744073709551616",
     "-9223372036854775809",
     "0.1e-400",
+    ".5",
     "\u{0}",
     "\u{feff}",
     "\u{202e}",

@@ -34,6 +34,15 @@ impl Broken {
     }
 }
 
+/// How many inputs are made for each target: `by_default`, or as `LASTGOOD_FUZZ_ROUNDS` says.
+#[must_use]
+pub fn rounds(by_default: usize) -> usize {
+    let asked = std::env::var("LASTGOOD_FUZZ_ROUNDS").ok();
+    asked
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(by_default)
+}
+
 /// Reads every seed, everything in the corpus, and `rounds` inputs made of them; the same `chance`
 /// makes the same inputs.
 ///

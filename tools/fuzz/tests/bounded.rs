@@ -2,23 +2,16 @@
 //! nobody should send, the same ones each time. `LASTGOOD_FUZZ_ROUNDS` asks for more of them.
 
 use fastrand::Rng;
-use fuzz::shake::shake;
+use fuzz::shake::{rounds, shake};
 use fuzz::{TARGETS, Target};
 
 /// Inputs made for each target.
 const ROUNDS: usize = 300;
 
-fn rounds() -> usize {
-    let asked = std::env::var("LASTGOOD_FUZZ_ROUNDS").ok();
-    asked
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(ROUNDS)
-}
-
 #[test]
 fn whatever_comes_it_is_read_or_refused_and_no_law_is_broken() {
     for target in TARGETS {
-        if let Err(broken) = shake(target, rounds(), Rng::with_seed(0)) {
+        if let Err(broken) = shake(target, rounds(ROUNDS), Rng::with_seed(0)) {
             let kept = broken
                 .keep()
                 .map_or_else(|error| error.to_string(), |path| path.display().to_string());

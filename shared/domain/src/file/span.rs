@@ -8,12 +8,15 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 #[error("{0:?} is no duration")]
 pub(super) struct NoDuration(pub(super) String);
 
-/// Reads a duration. Months and years are refused: their length depends on when they begin.
+/// Reads a duration. Months and years are refused: their length depends on when they begin; parts
+/// of a second too: nothing is timed by them, and [`words`] does not write them.
 pub(super) fn parse(text: &str) -> Result<SignedDuration, NoDuration> {
     text.trim()
         .parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .map_err(|_| NoDuration(text.to_owned()))
+        .ok()
+        .filter(|duration| duration.subsec_nanos() == 0)
+        .ok_or_else(|| NoDuration(text.to_owned()))
 }
 
 /// Writes a duration the way people write it: the largest units that fit, without zeros.

@@ -249,12 +249,14 @@ fn durations_are_written_as_people_do() {
         ("1w", 604_800, "7d"),
         ("0s", 0, "0s"),
         ("1h 30m", 5400, "1h30m"),
+        ("0.5m", 30, "30s"),
+        ("1000ms", 1, "1s"),
     ] {
         let duration = span::parse(text).unwrap();
         assert_eq!(duration.as_secs(), seconds, "{text}");
         assert_eq!(span::words(duration), words);
     }
-    for bad in ["", "5", "m", "1y", "one hour"] {
+    for bad in ["", "5", "m", "1y", "one hour", "1.5s", "1ms"] {
         assert!(span::parse(bad).is_err(), "{bad}");
     }
 }

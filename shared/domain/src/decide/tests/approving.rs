@@ -213,3 +213,17 @@ fn a_request_whose_approval_is_void_after_it_expired_ends_with_the_same_decision
     let ends: Vec<_> = wrote.iter().rev().take(2).rev().collect();
     assert_eq!(ends, ["approvals_voided", "dropped"], "{wrote:?}");
 }
+
+#[test]
+fn a_request_with_all_its_yeses_does_not_expire() {
+    let mut story = at_production();
+    let hold = Request::Freeze {
+        stage: Some(stage("production")),
+        reason: "the sale".into(),
+        until: None,
+    };
+    story.ask(ALICE, hold);
+    assert_eq!(story.approve(ALICE, 1), Reason::PersonAsked);
+    story.jump(8 * 24 * 60);
+    assert_eq!(story.approve(MIRA, 1), Reason::PersonAsked, "one more");
+}
