@@ -5,7 +5,7 @@ use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
 use crate::alarm::AlarmState;
 use crate::apply::Illegal;
 use crate::decide::{Recalled, decide};
-use crate::entry::{Call, What};
+use crate::entry::{AlarmsAtStart, Call, What};
 use crate::fact::{Answer, ArtefactFound, Asked, Despite, Fact, Progress, Proof, Request, Running};
 use crate::name::ReleaseNumber;
 use crate::pipeline::{How, Phase};
@@ -370,6 +370,38 @@ fn an_alarm_that_clears_and_fires_anew_rolls_back_even_what_was_shipped_into_a_f
     story.alarm("dev", AlarmState::Ok);
     story.alarm("dev", AlarmState::Alarm);
     assert_eq!(story.wrote(), ["alarm_noted", "stop_asked"]);
+}
+
+#[test]
+fn a_release_that_waits_does_not_stand_in_the_way_of_going_back() {
+    let mut story = Story::released_everywhere(2);
+    story.upload(3);
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    assert!(!story.state("production").waiting.is_empty());
+    assert_eq!(story.roll_back("production", None), Reason::PersonAsked);
+    assert_eq!(
+        story.active("production").unwrap().offer.release,
+        release(1)
+    );
+}
+
+#[test]
+fn a_start_that_is_asked_again_minds_alarms_as_it_did_and_a_rollback_never() {
+    let mut story = Story::released_everywhere(2);
+    story.upload(3);
+    story.roll_back("production", None);
+    for (name, alarms) in [
+        ("dev", AlarmsAtStart::Hold),
+        ("production", AlarmsAtStart::PassOver),
+    ] {
+        story.jump(1);
+        story.observe(name, Progress::NotFound, Running::Unknown);
+        let What::StartAsked { order, .. } = &story.ledger.last().unwrap().entry.what else {
+            panic!("{:?}", story.wrote())
+        };
+        assert_eq!(order.alarms, alarms, "{name}");
+    }
 }
 
 #[test]
