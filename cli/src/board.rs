@@ -222,7 +222,7 @@ impl StageView {
 
 impl ReleaseView {
     fn of(pipeline: &Pipeline, number: ReleaseNumber) -> Self {
-        let release = pipeline.releases.get(&number);
+        let release = pipeline.release(number);
         Self {
             number,
             label: release.and_then(domain::Release::label),

@@ -134,7 +134,7 @@ pub(crate) async fn release(
     number: ReleaseNumber,
 ) -> Result<Release, Failure> {
     let service = &pipeline.service;
-    if let Some(known) = pipeline.releases.get(&number) {
+    if let Some(known) = pipeline.release(number) {
         return Ok(known.clone());
     }
     let found = ledger.release(service, number).await.map_err(failure)?;

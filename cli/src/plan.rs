@@ -118,8 +118,8 @@ impl Planned {
     }
 
     fn release(&self, number: ReleaseNumber) -> Option<&Release> {
-        let after = &self.plan.decision.after.releases;
-        after.get(&number).or(self.pipeline.releases.get(&number))
+        let after = &self.plan.decision.after;
+        after.release(number).or(self.pipeline.release(number))
     }
 
     fn named(&self, number: ReleaseNumber) -> String {

@@ -173,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_is_shown_as_the_file_would_say_it() {
         let pipeline = Story::begin().await.pipeline().await;
-        let mut config = pipeline.config.clone().unwrap();
+        let mut config = ServiceConfig::clone(pipeline.config.as_ref().unwrap());
         config.stages[1].bake = domain::SignedDuration::from_mins(30);
         config.stages[1].windows = vec!["Mon-Fri 10:00-17:00 Asia/Kolkata".parse().unwrap()];
         insta::assert_snapshot!(changes(&pipeline, &config, &home()).unwrap());

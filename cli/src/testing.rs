@@ -96,6 +96,6 @@ impl Ledger for Said {
         _: &ServiceName,
         number: ReleaseNumber,
     ) -> Result<Option<Release>, LedgerError> {
-        Ok(self.pipeline.releases.get(&number).cloned())
+        Ok(self.pipeline.release(number).cloned())
     }
 }

@@ -227,7 +227,9 @@ mod tests {
         let (mut pipeline, now) = (story.pipeline().await, story.times().now);
         let stages = pipeline
             .config
-            .iter_mut()
+            .as_mut()
+            .map(std::sync::Arc::make_mut)
+            .into_iter()
             .flat_map(|config| &mut config.stages);
         for stage in stages {
             stage.windows = vec!["Mon-Fri 10:00-17:00 UTC".parse().unwrap()];

@@ -50,7 +50,7 @@ impl Looked {
                 Recalled::Release(release) => Some(&**release),
                 Recalled::Artefact(_) | Recalled::Nothing => None,
             };
-            let known = pipeline.releases.get(&number?);
+            let known = pipeline.release(number?);
             let known = known.or(recalled.filter(|it| Some(it.number) == number));
             known.map(|release| &release.artefact)
         };

@@ -150,7 +150,7 @@ async fn between(
     let kept = pipeline.releases.values().rev();
     let mut found: Vec<Release> = kept
         .filter(|release| is_between(release.number))
-        .cloned()
+        .map(|release| (**release).clone())
         .collect();
     let all = usize::try_from(new.0 - old.0).unwrap_or(usize::MAX);
     if found.len() < all.min(RELEASES_MAX) {

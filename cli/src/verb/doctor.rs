@@ -211,7 +211,7 @@ async fn ledger(session: &Session, platform: Option<&AwsPlatform>) -> Vec<Findin
                 continue;
             }
         };
-        let stages = loaded.pipeline.config.map(|config| config.stages);
+        let stages = loaded.pipeline.config.map(|config| config.stages.clone());
         for stage in stages.unwrap_or_default() {
             let about = alarms(platform, service, &stage).await;
             if about.is_empty() {

@@ -75,7 +75,7 @@ impl ServiceRow {
     fn of(pipeline: &Pipeline) -> Option<Self> {
         let config = pipeline.config.as_ref()?;
         let newest = (pipeline.last_release > 0).then_some(ReleaseNumber(pipeline.last_release));
-        let release = newest.and_then(|newest| pipeline.releases.get(&newest));
+        let release = newest.and_then(|newest| pipeline.release(newest));
         Some(Self {
             service: pipeline.service.clone(),
             artefacts: artefacts(config),

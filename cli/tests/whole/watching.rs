@@ -291,7 +291,7 @@ async fn what_differs_ends_with_7_only_when_asked() {
 async fn crowded() -> Table {
     let table = Table::start();
     let mut pipeline = Story::told().await.pipeline().await;
-    let config = pipeline.config.as_mut().unwrap();
+    let config = std::sync::Arc::make_mut(pipeline.config.as_mut().unwrap());
     let (dev, production) = (config.stages[0].clone(), config.stages[1].clone());
     for (at, name) in ["test", "staging"].into_iter().enumerate() {
         let name: domain::StageName = name.parse().unwrap();

@@ -26,7 +26,7 @@ pub struct View<'a> {
 /// Draws a card.
 #[must_use]
 pub fn draw(card: &Card, view: &View<'_>) -> Message {
-    let release = view.pipeline.releases.get(&card.release);
+    let release = view.pipeline.release(card.release);
     let (sign, words) = standing(card);
     let name = name(card.release, release);
     let subject = format!("{} {}", view.pipeline.service, card.stage);
@@ -116,9 +116,9 @@ fn date(at: Timestamp) -> String {
 
 /// What an approver needs to decide.
 fn fields(card: &Card, view: &View<'_>, config: &StageConfig, state: &Stage) -> Vec<String> {
-    let releases = &view.pipeline.releases;
-    let build = releases.get(&card.release).map(|release| &release.build);
-    let before = state.last_good().and_then(|good| releases.get(&good));
+    let release = |number| view.pipeline.release(number);
+    let build = release(card.release).map(|release| &release.build);
+    let before = state.last_good().and_then(release);
     let mut fields = Vec::new();
     if let Some(build) = build {
         fields.push(format!("*Changes*\n{}", changes(build, before)));

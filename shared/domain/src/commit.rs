@@ -1,6 +1,7 @@
 //! What one decision writes: entries and the new snapshot, in one transaction or not at all.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -198,9 +199,15 @@ fn claim(entry: &Entry) -> Option<Claim> {
     None
 }
 
-fn watches(before: Option<&ServiceConfig>, after: Option<&ServiceConfig>) -> Watches {
-    let had: BTreeSet<Watch> = before.map(watches_of).unwrap_or_default();
-    let has: BTreeSet<Watch> = after.map(watches_of).unwrap_or_default();
+fn watches(before: Option<&Arc<ServiceConfig>>, after: Option<&Arc<ServiceConfig>>) -> Watches {
+    // Almost always: the same configuration, shared.
+    if before == after {
+        return Watches::default();
+    }
+    let all = |config: Option<&Arc<ServiceConfig>>| {
+        config.map(|config| watches_of(config)).unwrap_or_default()
+    };
+    let (had, has) = (all(before), all(after));
     Watches {
         add: has.difference(&had).cloned().collect(),
         remove: had.difference(&has).cloned().collect(),

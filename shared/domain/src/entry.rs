@@ -1,6 +1,8 @@
 //! Entries: what the ledger decided. Immutable, numbered, chained. An entry that asks `deployer`
 //! for an action leaves it no choice: it names target, artefact and mark.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +67,7 @@ pub enum What {
     /// The service has a new configuration.
     Configured {
         /// The whole of it.
-        config: Box<ServiceConfig>,
+        config: Arc<ServiceConfig>,
     },
     /// No service claims this artefact.
     Unclaimed {
@@ -84,12 +86,12 @@ pub enum What {
     /// An artefact became a release.
     Released {
         /// The release.
-        release: Box<Release>,
+        release: Arc<Release>,
     },
     /// A release that the snapshot no longer held was taken up again by a person.
     Recalled {
         /// The release.
-        release: Box<Release>,
+        release: Arc<Release>,
     },
     /// What already ran on a stage became its first last good.
     Adopted {

@@ -3,8 +3,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest name of a service or a stage, in characters: it has to fit, with a number, into 256
 /// characters of a CodeDeploy description and into tag values.
@@ -79,10 +80,11 @@ fn is_registry(text: &str) -> bool {
 macro_rules! text_name {
     ($(#[$doc:meta])* $name:ident, $check:expr, $error:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        // Shared: a decision copies the snapshot, and with it every name in it.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+        #[serde(try_from = "String")]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text of it.
@@ -97,7 +99,7 @@ macro_rules! text_name {
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     let error: fn(String) -> NameError = $error;
                     Err(error(text.to_owned()))
@@ -112,9 +114,9 @@ macro_rules! text_name {
             }
         }
 
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -164,13 +166,13 @@ impl ServiceName {
     /// The reserved pipeline of the switch for all.
     #[must_use]
     pub fn everything() -> Self {
-        Self(EVERYTHING.to_owned())
+        Self(EVERYTHING.into())
     }
 
     /// Whether it is the reserved pipeline of the switch for all.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.0 == EVERYTHING
+        *self.0 == *EVERYTHING
     }
 }
 
@@ -206,7 +208,7 @@ impl AlarmArn {
     pub fn name(&self) -> &str {
         self.0
             .split_once(":alarm:")
-            .map_or(self.0.as_str(), |(_, name)| name)
+            .map_or(&*self.0, |(_, name)| name)
     }
 }
 
@@ -233,8 +235,8 @@ impl FromStr for ReleaseNumber {
 
 /// `web/42` is entry 42 of web. Deployments and attempts are named by the entry that made them, so
 /// ids need no chance, and doing something twice is finding the first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EntryId {
     /// The service whose ledger holds the entry.
     pub service: ServiceName,
@@ -268,9 +270,9 @@ impl TryFrom<String> for EntryId {
     }
 }
 
-impl From<EntryId> for String {
-    fn from(id: EntryId) -> Self {
-        id.to_string()
+impl Serialize for EntryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,12 +42,13 @@ pub struct Pipeline {
     pub seq: u64,
     /// The hash of the last entry.
     pub head: Hash,
-    /// The configuration; none before a service was described.
-    pub config: Option<ServiceConfig>,
+    /// The configuration; none before a service was described. Shared, as releases are: a snapshot
+    /// is copied for every decision, and these never change.
+    pub config: Option<Arc<ServiceConfig>>,
     /// The number of the newest release; 0 before the first.
     pub last_release: u64,
     /// A bounded tail of releases, and every one a stage refers to.
-    pub releases: BTreeMap<ReleaseNumber, Release>,
+    pub releases: BTreeMap<ReleaseNumber, Arc<Release>>,
     /// The stages' states, for each configured stage.
     pub stages: BTreeMap<StageName, Stage>,
     /// What is believed about alarms of configured stages.
@@ -366,11 +368,16 @@ impl Pipeline {
         Some((self.config.as_ref()?.stage(name)?, self.stages.get(name)?))
     }
 
+    /// A release, when the snapshot still holds it.
+    #[must_use]
+    pub fn release(&self, number: ReleaseNumber) -> Option<&Release> {
+        self.releases.get(&number).map(|release| &**release)
+    }
+
     /// The content of a release that the snapshot holds.
     #[must_use]
     pub fn content(&self, release: ReleaseNumber) -> Option<Content> {
-        self.releases
-            .get(&release)
+        self.release(release)
             .map(|release| release.artefact.content())
     }
 

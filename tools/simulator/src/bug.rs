@@ -1,6 +1,8 @@
 //! Bugs that are planted on purpose: a simulator that cannot fail proves nothing. Most distort what
 //! a handler reads, as a wrong rule would, and write what was decided on that.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use domain::alarm::{AlarmSeen, Voice};
 use domain::config::Gate;
@@ -84,14 +86,15 @@ impl Bug {
     /// What a handler reads under this bug.
     pub(crate) fn distort(self, pipeline: &mut Pipeline) {
         let stages = pipeline.stages.values_mut();
+        let config = pipeline.config.as_mut().map(Arc::make_mut);
         match self {
             Self::ForgetGate => {
-                for stage in pipeline.config.iter_mut().flat_map(|one| &mut one.stages) {
+                for stage in config.into_iter().flat_map(|one| &mut one.stages) {
                     stage.gate = Gate::Automatic;
                 }
             }
             Self::ForgetWindows => {
-                for stage in pipeline.config.iter_mut().flat_map(|one| &mut one.stages) {
+                for stage in config.into_iter().flat_map(|one| &mut one.stages) {
                     stage.windows.clear();
                 }
             }
@@ -105,13 +108,13 @@ impl Bug {
                 stages.for_each(|stage| stage.good.clone_from(&all));
             }
             Self::SkipStages => {
-                if let Some(config) = &mut pipeline.config {
+                if let Some(config) = config {
                     config.stages.reverse();
                 }
             }
             Self::DeployBackwards => {
                 for release in pipeline.releases.values_mut() {
-                    release.build.job = None;
+                    Arc::make_mut(release).build.job = None;
                 }
                 stages.for_each(|stage| stage.newest = None);
             }

@@ -219,6 +219,9 @@ fn is_of(delivery: &Delivery, source: &str) -> bool {
 
 /// What Lambda makes of a batch's answer: it starts again at the lowest number that is named.
 fn came(answer: &intake::stream::BatchAnswer) -> Came {
+    if *answer == intake::stream::BatchAnswer::again([]) {
+        return Came::Done;
+    }
     let answer = serde_json::to_value(answer).unwrap_or_default();
     let failures = answer
         .get("batchItemFailures")

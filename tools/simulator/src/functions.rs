@@ -1,12 +1,14 @@
 //! What each function does with the bytes that come, as its `main.rs` has it: `intake` decodes,
 //! `engine` does the rest. Only the wiring is repeated here.
 
+use std::rc::Rc;
+
 use domain::entry::{Action, Actor};
 use domain::fact::{Acted, Asked, Request};
 use domain::file::Home;
 use domain::hint::{Input, Subject};
 use domain::hook::{Findings, HookVerdict, verdict};
-use domain::{Entry, Fact, Hint};
+use domain::{Commit, Entry, Fact, Hint, ServiceName};
 use engine::carry_out::{CarriedOut, carry_out};
 use engine::inspect::inspect;
 use engine::receive::receive;
@@ -15,14 +17,14 @@ use engine::turn::{Turned, turn};
 use engine::{Clock as _, EngineError, Ledger as _, LedgerError, Platform as _, PlatformError};
 use intake::command::{Called, Response, Trouble};
 use intake::hook::{Direction, HookAnswer, HookCall};
-use intake::stream::{self, BatchAnswer, CommitImage, Held};
+use intake::stream::{self, BatchAnswer, Held};
 use intake::wire::{Answer, Errand, Failure};
 use intake::{Decoded, Refusal};
 
 use crate::bug::Bug;
 use crate::point::Function;
 use crate::ports::Ports;
-use crate::render::{ACCOUNT, REGION};
+use crate::render::{self, ACCOUNT, REGION};
 use crate::tally::name_of;
 
 /// Most pipelines looked at in one run.
@@ -49,8 +51,24 @@ pub(crate) enum Answered {
 /// How a handler ends: an error has the event delivered again.
 pub(crate) type Ended = Result<Answered, String>;
 
+/// What a function is called with.
+pub(crate) enum Event {
+    /// The bytes that AWS delivers.
+    Bytes(Rc<Vec<u8>>),
+    /// Records of the stream, where nothing goes through its stored form.
+    Records(Vec<(u64, Rc<Commit>)>),
+}
+
 /// Runs a function on an event.
-pub(crate) async fn run(ports: Ports, bytes: std::rc::Rc<Vec<u8>>) -> Ended {
+pub(crate) async fn run(ports: Ports, event: Event) -> Ended {
+    let bytes = match event {
+        Event::Bytes(bytes) => bytes,
+        Event::Records(records) => {
+            let records = records.iter();
+            let records = records.map(|(number, commit)| Record::shared(*number, commit));
+            return read(&ports, records.collect()).await;
+        }
+    };
     let bytes = bytes.as_slice();
     match ports.function {
         Function::ArtefactUploaded => admit(&ports, intake::s3::decode(bytes)).await,
@@ -59,8 +77,10 @@ pub(crate) async fn run(ports: Ports, bytes: std::rc::Rc<Vec<u8>>) -> Ended {
         Function::DeploymentChanged => admit(&ports, intake::deployment::decode(bytes)).await,
         Function::LifecycleHook => hook(&ports, bytes).await,
         Function::Command => respond(&ports, bytes).await,
-        Function::Deployer => deploy(&ports, bytes).await,
-        Function::Notifier => announce(&ports, bytes).await,
+        Function::Deployer | Function::Notifier => {
+            let records = records(&ports, bytes)?;
+            read(&ports, records).await
+        }
         Function::Reconciler => tick(&ports, bytes).await,
     }
 }
@@ -190,55 +210,96 @@ async fn tick(ports: &Ports, bytes: &[u8]) -> Ended {
     trouble
 }
 
-fn records(bytes: &[u8]) -> Result<Vec<stream::StreamRecord>, String> {
-    stream::decode(bytes).map_err(|refusal| refusal.to_string())
+/// A commit as it comes out of the stream.
+struct Record {
+    sequence: String,
+    service: ServiceName,
+    entries: Entries,
 }
 
-fn entries(ports: &Ports, commit: &CommitImage) -> Result<Vec<Entry>, String> {
-    let read = |stored: &String| serde_json::from_str(stored).map_err(|error| error.to_string());
-    let entries: Result<Vec<Entry>, String> = commit.entries.iter().map(read).collect();
-    if let Err(error) = &entries {
-        ports
-            .shared
-            .violated(format!("7: an entry cannot be read: {error}"));
-    }
-    entries
+enum Entries {
+    Read(Vec<Entry>),
+    Shared(Rc<Commit>),
 }
 
-fn commit_of(ports: &Ports, held: Held) -> Option<CommitImage> {
-    match held {
-        Held::Commit(commit) => Some(commit),
-        Held::Ignored(_) => None,
-        Held::Refused(refusal) => {
-            ports
-                .shared
-                .violated(format!("7: a record was refused: {refusal}"));
-            None
+impl Record {
+    fn shared(number: u64, commit: &Rc<Commit>) -> Self {
+        Self {
+            sequence: render::sequence(number),
+            service: commit.service.clone(),
+            entries: Entries::Shared(Rc::clone(commit)),
         }
     }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let (read, shared) = match &self.entries {
+            Entries::Read(read) => (read.as_slice(), None),
+            Entries::Shared(commit) => (&[][..], Some(&commit.entries)),
+        };
+        let shared = shared.into_iter().flatten().map(|sealed| &sealed.entry);
+        read.iter().chain(shared)
+    }
 }
 
-async fn deploy(ports: &Ports, bytes: &[u8]) -> Ended {
-    for record in records(bytes)? {
-        let Some(commit) = commit_of(ports, record.held) else {
-            continue;
-        };
-        if ports.shared.bug == Some(Bug::DropFence) {
-            let unfenced = act_at_once(ports, &commit).await;
-            if unfenced.is_ok() {
+fn records(ports: &Ports, bytes: &[u8]) -> Result<Vec<Record>, String> {
+    let violated = |what: String| ports.shared.violated(format!("7: {what}"));
+    let mut records = Vec::new();
+    for record in stream::decode(bytes).map_err(|refusal| refusal.to_string())? {
+        let commit = match record.held {
+            Held::Commit(commit) => commit,
+            Held::Ignored(_) => continue,
+            Held::Refused(refusal) => {
+                violated(format!("a record was refused: {refusal}"));
                 continue;
             }
-        }
-        if carry_out_all(ports, &commit).await.is_err() {
+        };
+        let read = commit.entries.iter().map(|one| serde_json::from_str(one));
+        let read: Result<Vec<Entry>, _> = read.collect();
+        let read = read
+            .map_err(|error| error.to_string())
+            .inspect_err(|error| {
+                violated(format!("an entry cannot be read: {error}"));
+            })?;
+        records.push(Record {
+            sequence: record.sequence,
+            service: commit.service,
+            entries: Entries::Read(read),
+        });
+    }
+    Ok(records)
+}
+
+/// What deployer and notifier do with a batch: from the first record that failed it comes again.
+async fn read(ports: &Ports, records: Vec<Record>) -> Ended {
+    for record in records {
+        let done = match ports.function {
+            Function::Notifier => tell(ports, &record.service, record.entries()).await.is_ok(),
+            Function::Deployer
+            | Function::ArtefactUploaded
+            | Function::ImagePushed
+            | Function::AlarmChanged
+            | Function::DeploymentChanged
+            | Function::LifecycleHook
+            | Function::Command
+            | Function::Reconciler => deploy(ports, &record).await,
+        };
+        if !done {
             return Ok(Answered::Batch(BatchAnswer::again([record.sequence])));
         }
     }
     Ok(Answered::Batch(BatchAnswer::again([])))
 }
 
+async fn deploy(ports: &Ports, record: &Record) -> bool {
+    if ports.shared.bug == Some(Bug::DropFence) && act_at_once(ports, record).await.is_ok() {
+        return true;
+    }
+    carry_out_all(ports, record).await.is_ok()
+}
+
 /// What deployer would do without reading the ledger again.
-async fn act_at_once(ports: &Ports, commit: &CommitImage) -> Result<(), String> {
-    for entry in entries(ports, commit)? {
+async fn act_at_once(ports: &Ports, record: &Record) -> Result<(), String> {
+    for entry in record.entries() {
         let Some(Action::Deploy(order)) = entry.what.action() else {
             continue;
         };
@@ -252,15 +313,15 @@ async fn act_at_once(ports: &Ports, commit: &CommitImage) -> Result<(), String> 
             attempt,
             answer,
         };
-        let done = turn(ports, ports, &commit.service, &Fact::Acted(acted)).await;
+        let done = turn(ports, ports, &record.service, &Fact::Acted(acted)).await;
         done.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-async fn carry_out_all(ports: &Ports, commit: &CommitImage) -> Result<(), String> {
-    for entry in entries(ports, commit)? {
-        let done = carry_out(ports, ports, ports, &commit.service, &entry).await;
+async fn carry_out_all(ports: &Ports, record: &Record) -> Result<(), String> {
+    for entry in record.entries() {
+        let done = carry_out(ports, ports, ports, &record.service, entry).await;
         match done {
             Ok(CarriedOut::NothingAsked) => {}
             Ok(CarriedOut::Dropped(_)) => {
@@ -281,19 +342,6 @@ async fn carry_out_all(ports: &Ports, commit: &CommitImage) -> Result<(), String
         }
     }
     Ok(())
-}
-
-async fn announce(ports: &Ports, bytes: &[u8]) -> Ended {
-    for record in records(bytes)? {
-        let Some(commit) = commit_of(ports, record.held) else {
-            continue;
-        };
-        let entries = entries(ports, &commit)?;
-        if tell(ports, &commit.service, &entries).await.is_err() {
-            return Ok(Answered::Batch(BatchAnswer::again([record.sequence])));
-        }
-    }
-    Ok(Answered::Batch(BatchAnswer::again([])))
 }
 
 async fn hook(ports: &Ports, bytes: &[u8]) -> Ended {

@@ -33,6 +33,11 @@ use clap::{Parser, Subcommand, ValueEnum as _};
 
 use crate::bug::Bug;
 
+/// A world lives for milliseconds and consists of names and lists: nearly half its time went into
+/// the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Looks for a schedule of events that breaks a release: without a command, by many seeds.
 #[derive(Debug, Parser)]
 #[command(name = "sim", args_conflicts_with_subcommands = true)]

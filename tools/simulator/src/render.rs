@@ -236,6 +236,11 @@ pub(crate) fn hook(service_arn: Option<&str>, deployment: &str, back: bool) -> V
     }))
 }
 
+/// A record's number as the stream writes it.
+pub(crate) fn sequence(number: u64) -> String {
+    format!("{number:021}")
+}
+
 /// A batch of the table's stream.
 pub(crate) fn batch<'a>(records: impl Iterator<Item = (u64, &'a Commit)>) -> Vec<u8> {
     let record = |(number, commit): (u64, &Commit)| {
@@ -259,7 +264,7 @@ pub(crate) fn batch<'a>(records: impl Iterator<Item = (u64, &'a Commit)>) -> Vec
                 "ApproximateCreationDateTime": 1_693_997_155.0,
                 "Keys": keys,
                 "NewImage": { "entries": { "L": entries } },
-                "SequenceNumber": format!("{number:021}"),
+                "SequenceNumber": sequence(number),
                 "StreamViewType": "NEW_IMAGE",
             },
         })

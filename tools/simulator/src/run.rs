@@ -7,6 +7,7 @@ use std::rc::Rc;
 use domain::entry::Call;
 use domain::{ServiceName, SignedDuration, What};
 use engine::memory::contract::noon;
+use engine::memory::{Keep, MemoryLedger};
 use fastrand::Rng;
 
 use crate::adversary::{Adversaries, Odds};
@@ -82,6 +83,18 @@ pub(crate) fn run(case: &Case) -> anyhow::Result<Outcome> {
     Ok(play(case.plan()?, odds, rng, case))
 }
 
+/// One world of so many puts everything that is stored through the bytes of its stored form: most
+/// of a world's time would go there, and what does not survive it shows in any of them.
+const STORED_ONE_IN: u64 = 8;
+
+/// Whether everything that is stored is read back from its stored form, drawn apart from all else.
+fn draw_keep(seed: u64) -> Keep {
+    match Rng::with_seed(!seed).u64(0..STORED_ONE_IN) {
+        0 => Keep::AsWritten,
+        _ => Keep::AsGiven,
+    }
+}
+
 /// Rare paths that entries tell of.
 fn note_path(tally: &mut Tally, what: &What) {
     if matches!(what, What::RollbackAdopted { .. }) {
@@ -96,6 +109,7 @@ fn note_path(tally: &mut Tally, what: &What) {
 /// Plays a plan.
 pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
     let steps = plan.steps.iter().map(|step| step.number).collect();
+    let keep = draw_keep(case.seed);
     let shared = Rc::new(Shared {
         now: Cell::new(noon()),
         begin: noon(),
@@ -106,13 +120,14 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
         nap: Cell::new(SignedDuration::ZERO),
         here: Cell::new(None),
         rollout: Cell::new(None),
-        ledger: engine::memory::MemoryLedger::default(),
+        keep,
+        ledger: MemoryLedger::keeping(keep),
         cloud: RefCell::default(),
         cloud_moved: Cell::new(false),
         outbox: RefCell::default(),
         late: RefCell::default(),
         heard: RefCell::default(),
-        audit: RefCell::new(Audit::default()),
+        audit: RefCell::new(Audit::new(keep)),
         tally: RefCell::default(),
         story: case.told.then(RefCell::default),
     });
@@ -122,8 +137,11 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
     if violations.is_empty() {
         violations = settled::objections(&shared, &world.people.pushed);
     }
-    let mut tally = shared.tally.borrow().clone();
+    let mut tally = shared.tally.take();
     tally.seeds = 1;
+    if keep == Keep::AsWritten {
+        tally.path("a world in which all that is stored is read back");
+    }
     for book in shared.audit.borrow().books.values() {
         for entry in &book.entries {
             *tally.entries.entry(name_of(&entry.what)).or_default() += 1;

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use domain::announce::Announcement;
 use domain::hint::Subject;
 use domain::{Commit, EntryId, SignedDuration, Timestamp};
-use engine::memory::MemoryLedger;
+use engine::memory::{Keep, MemoryLedger};
 use fastrand::Rng;
 
 use crate::adversary::{Adversary, Odds};
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) here: Cell<Option<Point>>,
     /// Until when a new version rolls out, and some handlers are too old for what others write.
     pub(crate) rollout: Cell<Option<Timestamp>>,
+    /// Whether all that is stored goes through its stored form.
+    pub(crate) keep: Keep,
     pub(crate) ledger: MemoryLedger,
     pub(crate) cloud: RefCell<Cloud>,
     /// Whether the cloud may have something to say.

@@ -217,7 +217,8 @@ fn summary(out: &mut impl Write, sum: &Sum, seconds: f64, threads: usize) -> io:
         out,
         "{begun} deployments: {good} good, {back} rolled back, {failed} failed"
     )?;
-    list(out, "struck", tally.faults.iter())?;
+    let struck = tally.faults.iter().map(|(one, often)| (one.name(), often));
+    list(out, "struck", struck)?;
     list(out, "rare paths", tally.paths.iter())?;
     let (points, spared) = (tally.points.len(), tally.spared());
     writeln!(

@@ -16,7 +16,7 @@ pub(crate) struct Tally {
     pub(crate) steps: u64,
     pub(crate) facts: u64,
     /// Adversaries that struck.
-    pub(crate) faults: BTreeMap<String, u64>,
+    pub(crate) faults: BTreeMap<Adversary, u64>,
     /// Await points that were passed, and what struck there.
     pub(crate) points: BTreeSet<Point>,
     pub(crate) struck: BTreeMap<(Point, Adversary), u64>,
@@ -31,7 +31,8 @@ pub(crate) struct Tally {
 }
 
 /// Rare paths that a long run has to have taken.
-pub(crate) const PATHS: [&str; 16] = [
+pub(crate) const PATHS: [&str; 17] = [
+    "a world in which all that is stored is read back",
     "a lost event was made good by the reconciler",
     "an action that was no longer wanted was dropped",
     "an attempt was found by its mark instead of begun twice",
@@ -52,7 +53,7 @@ pub(crate) const PATHS: [&str; 16] = [
 
 impl Tally {
     pub(crate) fn struck(&mut self, adversary: Adversary, at: Option<Point>) {
-        *self.faults.entry(adversary.name()).or_default() += 1;
+        *self.faults.entry(adversary).or_default() += 1;
         if let Some(point) = at {
             *self.struck.entry((point, adversary)).or_default() += 1;
         }

@@ -34,7 +34,13 @@ fn an_adversary_that_is_left_out_does_not_strike() {
             among: Adversaries::all().without(Adversary::Kill),
             ..Case::of(seed)
         };
-        assert!(!run(&case).unwrap().tally.faults.contains_key("kill"));
+        assert!(
+            !run(&case)
+                .unwrap()
+                .tally
+                .faults
+                .contains_key(&Adversary::Kill)
+        );
     }
 }
 

@@ -10,11 +10,12 @@ use std::task::{Context, Poll, Waker};
 
 use domain::{EntryId, SignedDuration, Timestamp, due};
 use engine::Ledger as _;
+use engine::memory::Keep;
 
 use crate::adversary::Adversary;
 use crate::bus::Delivery;
 use crate::doing::People;
-use crate::functions::{self, Ended};
+use crate::functions::{self, Ended, Event as Called};
 use crate::point::{Function, Point};
 use crate::ports::Ports;
 use crate::render;
@@ -129,6 +130,7 @@ impl World {
             self.soon(60, Event::Begin(delivery));
         }
         self.restless = Some(self.under_way());
+        self.note_rest(self.shared.now.get());
     }
 
     fn under_way(&self) -> BTreeSet<EntryId> {
@@ -189,7 +191,11 @@ impl World {
     fn after_step(&mut self) {
         let shared = Rc::clone(&self.shared);
         let now = shared.now.get();
-        for commit in shared.outbox.take() {
+        let commits = shared.outbox.take();
+        if !commits.is_empty() {
+            self.note_rest(now);
+        }
+        for commit in commits {
             self.stream.push(commit, now);
         }
         for call in shared.late.take() {
@@ -206,7 +212,6 @@ impl World {
             };
             self.soon(most, Event::Read(reader, shard));
         }
-        self.note_rest(now);
     }
 
     fn send_what_the_cloud_says(&mut self) {
@@ -247,25 +252,31 @@ impl World {
     }
 
     fn begin(&mut self, delivery: Delivery) {
-        let (function, bytes) = (delivery.function, Rc::clone(&delivery.bytes));
-        self.start(function, bytes, Work::Delivery(delivery));
+        let bytes = Called::Bytes(Rc::clone(&delivery.bytes));
+        self.start(delivery.function, bytes, Work::Delivery(delivery));
     }
 
     fn read(&mut self, reader: Function, shard: usize) {
         let Some(batch) = self.stream.batch(reader, shard) else {
             return;
         };
-        let records = batch.records.iter();
-        let bytes = render::batch(records.map(|(number, commit)| (*number, &**commit)));
-        self.start(reader, Rc::new(bytes), Work::Batch(batch));
+        let called = match self.shared.keep {
+            Keep::AsGiven => Called::Records(batch.records.clone()),
+            Keep::AsWritten => {
+                let records = batch.records.iter();
+                let records = records.map(|(number, commit)| (*number, &**commit));
+                Called::Bytes(Rc::new(render::batch(records)))
+            }
+        };
+        self.start(reader, called, Work::Batch(batch));
     }
 
-    fn start(&mut self, function: Function, bytes: Rc<Vec<u8>>, work: Work) {
+    fn start(&mut self, function: Function, called: Called, work: Work) {
         let ports = Ports::new(&self.shared, function);
         self.serial += 1;
         let id = self.serial;
         let until = due::after(self.shared.now.get(), HANDLER_MAX);
-        let future = Box::pin(functions::run(ports, bytes));
+        let future = Box::pin(functions::run(ports, called));
         let task = Task {
             work,
             until,

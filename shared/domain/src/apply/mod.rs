@@ -7,6 +7,8 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use crate::alarm::AlarmSeen;
@@ -105,13 +107,13 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
             pipeline.last_release = release.number.0;
             pipeline
                 .releases
-                .insert(release.number, (**release).clone());
+                .insert(release.number, Arc::clone(release));
             push_bounded(&mut pipeline.arrivals, entry.at, ARRIVALS_KEPT);
         }
         What::Recalled { release } => {
             pipeline
                 .releases
-                .insert(release.number, (**release).clone());
+                .insert(release.number, Arc::clone(release));
         }
         What::Flooded { .. } => pipeline.flood_told_at = Some(entry.at),
         What::AlarmNoted { seen } => note_alarm(pipeline, seen),
@@ -352,7 +354,7 @@ fn at_the_end(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     }
 }
 
-fn configure(pipeline: &mut Pipeline, config: &ServiceConfig) {
+fn configure(pipeline: &mut Pipeline, config: &Arc<ServiceConfig>) {
     pipeline
         .stages
         .retain(|name, _| config.stage(name).is_some());
@@ -370,7 +372,7 @@ fn configure(pipeline: &mut Pipeline, config: &ServiceConfig) {
     pipeline
         .alarms
         .retain(|arn, _| config.stages.iter().any(|stage| stage.alarms.contains(arn)));
-    pipeline.config = Some(config.clone());
+    pipeline.config = Some(Arc::clone(config));
 }
 
 fn note_alarm(pipeline: &mut Pipeline, seen: &AlarmSeen) {

@@ -100,7 +100,7 @@ fn the_newest_releases_are_kept_and_older_ones_that_nobody_needs_are_not() {
             build: BuildFacts::default(),
             recorded_at: Timestamp::UNIX_EPOCH,
         };
-        pipeline.releases.insert(release.number, release);
+        pipeline.releases.insert(release.number, release.into());
     }
     let [good, ..] = referring();
     pipeline.stages.insert("dev".parse().unwrap(), good);

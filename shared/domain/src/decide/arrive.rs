@@ -1,6 +1,8 @@
 //! An artefact arrived: it becomes a release and is offered to the first stage, or it is recorded
 //! why not. How offers go on from there is in `gate`.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::{Draft, Recalled};
@@ -61,7 +63,7 @@ pub(super) fn arrived(draft: &mut Draft, recalled: &Recalled, found: &ArtefactFo
     };
     draft.write(
         What::Released {
-            release: Box::new(release),
+            release: Arc::new(release),
         },
         Reason::NewArtefact,
     );

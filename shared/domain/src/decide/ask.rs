@@ -1,5 +1,7 @@
 //! What people ask for. Who may ask at all is IAM's business; who may approve is the gate's.
 
+use std::sync::Arc;
+
 use super::{Draft, Recalled, arrive, configure, gate, switch, undo};
 use crate::config::{ApprovalRule, AuthorMay};
 use crate::entry::{Drop, Purpose, What};
@@ -197,7 +199,9 @@ fn promote(
     };
     let known = draft.pipeline.releases.contains_key(&release);
     let recall = match recalled {
-        Recalled::Release(recalled) if recalled.number == release => Some(recalled.clone()),
+        Recalled::Release(recalled) if recalled.number == release => {
+            Some(Arc::from(recalled.clone()))
+        }
         Recalled::Release(_) | Recalled::Artefact(_) | Recalled::Nothing => None,
     };
     if !known && recall.is_none() {

@@ -1,6 +1,8 @@
 //! A service's configuration is itself a request, so every change to it is an entry. What already
 //! runs becomes the first last good, where it can be proved.
 
+use std::sync::Arc;
+
 use super::{Draft, alarms};
 use crate::artefact::{Artefact, BuildFacts, Release};
 use crate::config::ServiceConfig;
@@ -13,7 +15,7 @@ pub(super) fn configure(draft: &mut Draft, config: &ServiceConfig, found: &[Foun
     if config.service != draft.pipeline.service {
         return Reason::OtherService;
     }
-    if draft.pipeline.config.as_ref() == Some(config) {
+    if draft.pipeline.config.as_deref() == Some(config) {
         return Reason::NothingNew;
     }
     let removed: Vec<StageName> = draft
@@ -51,7 +53,7 @@ pub(super) fn configure(draft: &mut Draft, config: &ServiceConfig, found: &[Foun
         .map(|stage| stage.name.clone())
         .collect();
     let what = What::Configured {
-        config: Box::new(config.clone()),
+        config: Arc::new(config.clone()),
     };
     draft.write(what, Reason::PersonAsked);
     for name in &changed {
@@ -146,7 +148,7 @@ fn release_for(draft: &mut Draft, artefact: &Artefact) -> ReleaseNumber {
     };
     draft.write(
         What::Released {
-            release: Box::new(release),
+            release: Arc::new(release),
         },
         Reason::FoundRunning,
     );

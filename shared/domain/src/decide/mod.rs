@@ -19,6 +19,8 @@ pub(crate) mod tests;
 
 pub use ahead::{Ahead, ahead};
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::apply::{Illegal, apply};
@@ -112,18 +114,21 @@ pub fn decide_under(
     fact: &Fact,
     now: Timestamp,
 ) -> Result<Decision, Illegal> {
-    let told = Fact::Switched(switch.clone());
+    let tell = |pipeline: &Pipeline| {
+        let told = Fact::Switched(switch.clone());
+        decide(pipeline, &Recalled::Nothing, &told, now)
+    };
     let mut entries = Vec::new();
-    let mut before = pipeline.clone();
+    let mut before = Cow::Borrowed(pipeline);
     if switch.is_news_to(&before) {
-        let decision = decide(&before, &Recalled::Nothing, &told, now)?;
-        entries.extend(decision.entries);
-        before = decision.after;
+        let told = tell(&before)?;
+        entries.extend(told.entries);
+        before = Cow::Owned(told.after);
     }
     let mut decision = decide(&before, recalled, fact, now)?;
     entries.append(&mut decision.entries);
     if switch.is_news_to(&decision.after) {
-        let told = decide(&decision.after, &Recalled::Nothing, &told, now)?;
+        let told = tell(&decision.after)?;
         entries.extend(told.entries);
         decision.after = told.after;
     }

@@ -1,6 +1,8 @@
 //! What would become of a release on a stage, told before anybody asks for it: the same rules on
 //! the same snapshot, and nothing is written.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{Decision, Recalled, decide, gate};
@@ -189,7 +191,8 @@ fn order(
             state.active = None;
         }
     }
-    let stages = open.config.iter_mut().flat_map(|config| &mut config.stages);
+    let config = open.config.as_mut().map(Arc::make_mut);
+    let stages = config.into_iter().flat_map(|config| &mut config.stages);
     for config in stages.filter(|config| config.name == *stage) {
         config.gate = Gate::Automatic;
         config.windows.clear();

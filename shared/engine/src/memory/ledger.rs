@@ -1,8 +1,11 @@
 //! The ledger in memory: conditional transactions, strongly consistent reads, and every write
-//! put through the bytes DynamoDB would hold, so that nothing survives that does not serialise.
+//! put through the bytes DynamoDB would hold, so that nothing survives that does not serialise,
+//! unless its caller prefers to be quick.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use domain::catalogue::Catalogue;
 use domain::chain::{Hash, Sealed};
@@ -15,18 +18,37 @@ use domain::{ArtefactId, Commit, Pipeline, Release, ReleaseNumber, ServiceName, 
 
 use crate::ports::{Catalogues, Ledger, LedgerError, Loaded, Mention};
 
+/// How the ledger in memory keeps snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// As they read back from what was written.
+    AsWritten,
+    /// As they were given: quick, and it hides what does not survive being written.
+    AsGiven,
+}
+
 /// A ledger in memory.
 #[derive(Debug, Clone)]
 pub struct MemoryLedger {
     inner: RefCell<Inner>,
+    keep: Keep,
     /// The newest format of snapshots that its caller understands.
     understands: Cell<u32>,
 }
 
 impl Default for MemoryLedger {
     fn default() -> Self {
+        Self::keeping(Keep::AsWritten)
+    }
+}
+
+impl MemoryLedger {
+    /// An empty ledger that keeps snapshots so.
+    #[must_use]
+    pub fn keeping(keep: Keep) -> Self {
         Self {
             inner: RefCell::default(),
+            keep,
             understands: Cell::new(SNAPSHOT_FORMAT),
         }
     }
@@ -36,18 +58,18 @@ impl Default for MemoryLedger {
 struct Inner {
     services: BTreeMap<ServiceName, Service>,
     watches: BTreeMap<String, BTreeSet<Watcher>>,
-    stream: Vec<(ServiceName, Vec<Sealed>)>,
+    /// The commits in their order: whose, and which of its entries.
+    commits: Vec<(ServiceName, Range<usize>)>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Service {
-    /// Read back from what was written: what does not survive that is lost here too.
     snapshot: Option<Pipeline>,
     version: u64,
     head: Option<Hash>,
     due_at: Option<Timestamp>,
-    entries: Vec<String>,
-    releases: BTreeMap<ReleaseNumber, Release>,
+    entries: Vec<Sealed>,
+    releases: BTreeMap<ReleaseNumber, Arc<Release>>,
     claims: BTreeMap<ArtefactId, Option<ReleaseNumber>>,
     catalogue: Option<(Catalogue, Timestamp)>,
     described: bool,
@@ -79,7 +101,13 @@ impl MemoryLedger {
     /// The stream: every commit's entries, oldest first.
     #[must_use]
     pub fn stream(&self) -> Vec<(ServiceName, Vec<Sealed>)> {
-        self.inner.borrow().stream.clone()
+        let inner = self.inner.borrow();
+        let commits = inner.commits.iter().map(|(service, range)| {
+            let state = inner.services.get(service);
+            let entries = state.and_then(|state| state.entries.get(range.clone()));
+            (service.clone(), entries.unwrap_or_default().to_vec())
+        });
+        commits.collect()
     }
 
     /// From now on its caller is of a version that understands snapshots up to this format.
@@ -92,11 +120,11 @@ fn corrupt(error: impl std::fmt::Display) -> LedgerError {
     LedgerError::Corrupt(error.to_string())
 }
 
-fn chain(stored: &[String]) -> Result<Vec<Sealed>, LedgerError> {
+fn chain(stored: &[Sealed]) -> Result<Vec<Sealed>, LedgerError> {
     let mut before = Hash::ZERO;
     let mut sealed = Vec::new();
     for (seq, stored) in (1..).zip(stored) {
-        let entry = Sealed::follow(stored, seq, &before).map_err(corrupt)?;
+        let entry = Sealed::follow(&stored.stored, seq, &before).map_err(corrupt)?;
         before = entry.hash.clone();
         sealed.push(entry);
     }
@@ -137,7 +165,7 @@ impl Ledger for MemoryLedger {
                 .releases
                 .get(number)
                 .map_or(Recalled::Nothing, |release| {
-                    Recalled::Release(Box::new(release.clone()))
+                    Recalled::Release(Box::new((**release).clone()))
                 }),
         };
         Ok(Loaded {
@@ -161,15 +189,21 @@ impl Ledger for MemoryLedger {
         if state.version != commit.expected || taken(state) {
             return Err(LedgerError::Stale);
         }
-        let written = serde_json::to_string(&commit.after).map_err(corrupt)?;
-        state.snapshot = Some(serde_json::from_str(&written).map_err(corrupt)?);
+        state.snapshot = Some(match self.keep {
+            Keep::AsGiven => commit.after.clone(),
+            // What does not survive being written is lost here too.
+            Keep::AsWritten => {
+                let written = serde_json::to_string(&commit.after).map_err(corrupt)?;
+                serde_json::from_str(&written).map_err(corrupt)?
+            }
+        });
         state.version = commit.after.seq;
         state.head = Some(commit.after.head.clone());
         state.due_at = commit.due_at;
         state.described |= commit.after.config.is_some();
-        state
-            .entries
-            .extend(commit.entries.iter().map(|sealed| sealed.stored.clone()));
+        let before = state.entries.len();
+        state.entries.extend_from_slice(&commit.entries);
+        let range = before..state.entries.len();
         for claim in &commit.claims {
             state.claims.insert(claim.artefact.clone(), claim.release);
         }
@@ -179,7 +213,7 @@ impl Ledger for MemoryLedger {
         }
         for number in &commit.releases {
             if let Some(release) = commit.after.releases.get(number) {
-                state.releases.insert(*number, release.clone());
+                state.releases.insert(*number, Arc::clone(release));
             }
         }
         for watch in &commit.watches.remove {
@@ -196,9 +230,7 @@ impl Ledger for MemoryLedger {
                 .or_default()
                 .insert(watch.watcher.clone());
         }
-        inner
-            .stream
-            .push((commit.service.clone(), commit.entries.clone()));
+        inner.commits.push((commit.service.clone(), range));
         Ok(())
     }
 
@@ -270,7 +302,8 @@ impl Ledger for MemoryLedger {
     ) -> Result<Option<Release>, LedgerError> {
         let inner = self.inner.borrow();
         let state = inner.services.get(service);
-        Ok(state.and_then(|state| state.releases.get(&number)).cloned())
+        let release = state.and_then(|state| state.releases.get(&number));
+        Ok(release.map(|release| (**release).clone()))
     }
 }
 

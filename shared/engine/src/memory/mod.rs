@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::announce::Announcement;
 use domain::{SignedDuration, Timestamp};
 
-pub use ledger::MemoryLedger;
+pub use ledger::{Keep, MemoryLedger};
 pub use platform::{MemoryPlatform, World};
 
 use crate::ports::{AnnounceError, Announcer, Clock};

@@ -74,7 +74,7 @@ fn pipeline() -> Pipeline {
     for number in [16, 17] {
         pipeline
             .releases
-            .insert(ReleaseNumber(number), release(number));
+            .insert(ReleaseNumber(number), release(number).into());
     }
     let config = config();
     for stage in &config.stages {
@@ -82,7 +82,7 @@ fn pipeline() -> Pipeline {
         state.good.push(ReleaseNumber(16));
         pipeline.stages.insert(stage.name.clone(), state);
     }
-    pipeline.config = Some(config);
+    pipeline.config = Some(config.into());
     pipeline
 }
 

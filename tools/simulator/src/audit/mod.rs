@@ -20,6 +20,7 @@ use domain::{
     AlarmArn, ArtefactId, Commit, Entry, EntryId, Identity, Pipeline, ReleaseNumber, ServiceName,
     SignedDuration, StageName, Timestamp, What, due,
 };
+use engine::memory::Keep;
 
 use crate::cloud::Cloud;
 
@@ -29,8 +30,9 @@ pub(crate) const LOOKED_WITHIN: SignedDuration = SignedDuration::from_secs(120);
 pub(crate) const SKEW: SignedDuration = SignedDuration::from_secs(150);
 
 /// The auditor's books, and what it objects to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Audit {
+    keep: Keep,
     pub(crate) books: BTreeMap<ServiceName, Book>,
     pub(crate) violations: Vec<String>,
 }
@@ -83,6 +85,15 @@ pub(crate) struct Offered {
 }
 
 impl Audit {
+    /// Empty books. When all is kept as it is written, entries are read back here.
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            books: BTreeMap::new(),
+            violations: Vec::new(),
+        }
+    }
+
     /// The number of a service's last entry.
     pub(crate) fn version(&self, service: &ServiceName) -> u64 {
         self.books.get(service).map_or(0, |book| book.pipeline.seq)
@@ -100,6 +111,9 @@ impl Audit {
         }
         let mut wrong = Vec::new();
         for sealed in &commit.entries {
+            if self.keep == Keep::AsWritten {
+                book.read_back(sealed, &mut wrong);
+            }
             book.follow(sealed, cloud, now, &mut wrong);
         }
         let format = commit.after.format;
@@ -177,15 +191,21 @@ impl Book {
         }
     }
 
-    fn follow(&mut self, sealed: &Sealed, cloud: &Cloud, now: Timestamp, wrong: &mut Vec<String>) {
-        let (seq, head) = (self.pipeline.seq + 1, self.pipeline.head.clone());
-        let entry = &sealed.entry;
-        match Sealed::follow(&sealed.stored, seq, &head) {
-            Ok(read) if read.entry != *entry || read.hash != sealed.hash => {
+    /// What is stored of an entry is the entry.
+    fn read_back(&self, sealed: &Sealed, wrong: &mut Vec<String>) {
+        match Sealed::follow(&sealed.stored, self.pipeline.seq + 1, &self.pipeline.head) {
+            Ok(read) if read.entry != sealed.entry || read.hash != sealed.hash => {
                 wrong.push("7: an entry reads back otherwise than it was decided".to_owned());
             }
             Ok(_) => {}
             Err(error) => wrong.push(format!("7: {error}")),
+        }
+    }
+
+    fn follow(&mut self, sealed: &Sealed, cloud: &Cloud, now: Timestamp, wrong: &mut Vec<String>) {
+        let entry = &sealed.entry;
+        if entry.before != self.pipeline.head {
+            wrong.push("7: an entry does not follow the one before it".to_owned());
         }
         if let Some(request) = &entry.request {
             self.requests.insert(request.clone());

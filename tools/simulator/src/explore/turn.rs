@@ -432,6 +432,6 @@ fn recalled(pipeline: &Pipeline, fact: &Fact) -> Recalled {
         .releases
         .get(release)
         .map_or(Recalled::Nothing, |found| {
-            Recalled::Release(Box::new(found.clone()))
+            Recalled::Release(Box::new((**found).clone()))
         })
 }

@@ -205,7 +205,7 @@ fn a_release_that_the_snapshot_forgot_is_planned_like_any_other() {
     let mut story = Story::released_everywhere(2);
     let old = Release {
         number: release(1),
-        ..story.pipeline.releases[&release(1)].clone()
+        ..(*story.pipeline.releases[&release(1)]).clone()
     };
     for state in story.pipeline.stages.values_mut() {
         state.quarantined.clear();
