@@ -59,21 +59,15 @@ pub struct Decision {
     pub reason: Reason,
     /// The snapshot after the entries.
     pub after: Pipeline,
-    /// Whether a person's request was refused, whatever else was due.
-    refused: bool,
+    /// What became of the fact, whatever else was due.
+    verdict: Verdict,
 }
 
 impl Decision {
     /// What became of the fact, in a word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.refused {
-            Verdict::Refused
-        } else if self.entries.is_empty() {
-            Verdict::Nothing
-        } else {
-            Verdict::Done
-        }
+        self.verdict
     }
 }
 
@@ -98,8 +92,10 @@ pub fn decide(
         Fact::AllTold { turned } => switch::all_told(&mut draft, *turned),
         Fact::TimePassed => Reason::NothingDue,
     };
+    // A request that changes nothing is not done because something else is due.
+    let in_vain = draft.request.is_some() && draft.entries.is_empty();
     gate::settle(&mut draft);
-    draft.finish(reason)
+    draft.finish(reason, in_vain)
 }
 
 /// Decides knowing how the switch for all is. A pipeline that has yet to be told of it is told
@@ -224,7 +220,7 @@ impl Draft {
         stages.map(|stage| stage.name.clone()).collect()
     }
 
-    fn finish(self, reason: Reason) -> Result<Decision, Illegal> {
+    fn finish(self, reason: Reason, in_vain: bool) -> Result<Decision, Illegal> {
         if let Some(illegal) = self.broken {
             return Err(illegal);
         }
@@ -235,11 +231,18 @@ impl Draft {
             Reason::NothingDue | Reason::NothingNew | Reason::NotYet
         );
         let reason = match self.entries.first() {
-            Some(first) if idle => first.entry.why.clone(),
+            Some(first) if idle && !in_vain => first.entry.why.clone(),
             Some(_) | None => reason,
         };
+        let verdict = if self.request.is_some() && reason.refuses() {
+            Verdict::Refused
+        } else if in_vain || self.entries.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Done
+        };
         Ok(Decision {
-            refused: self.request.is_some() && reason.refuses(),
+            verdict,
             entries: self.entries,
             reason,
             after: self.pipeline,

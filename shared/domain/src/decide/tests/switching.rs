@@ -10,7 +10,7 @@ use crate::entry::{Action, Actor};
 use crate::fact::{Answer, Asked, Fact, Request, RequestId};
 use crate::name::{Identity, ServiceName};
 use crate::pipeline::{Freeze, Pipeline, WaitingOn};
-use crate::reason::Reason;
+use crate::reason::{Reason, Verdict};
 use crate::switch::Switch;
 use crate::wanted::{frozen, goes_forward};
 
@@ -192,6 +192,42 @@ fn whatever_happens_to_a_pipeline_first_it_is_told_in_the_same_decision() {
         .collect();
     assert_eq!(wrote, ["switch_noted", "released", "offered", "waits"]);
     assert_eq!(decision.reason, Reason::NewArtefact, "the fact's own");
+}
+
+#[test]
+fn a_request_that_changes_nothing_is_not_done_because_something_else_was_due() {
+    let mut web = Story::released_everywhere(1);
+    let asked = |request| {
+        Fact::Asked(Asked {
+            id: RequestId("request-x".into()),
+            by: Identity(ALICE.to_owned()),
+            request,
+        })
+    };
+    let again = asked(Request::Promote {
+        stage: stage("production"),
+        release: release(1),
+        despite: crate::fact::Despite::default(),
+    });
+    let nothing = Recalled::Nothing;
+    let told = decide_under(&turned(), &web.pipeline, &nothing, &again, web.now).unwrap();
+    assert_eq!(told.entries.len(), 1, "it is told of the switch");
+    assert_eq!(told.verdict(), Verdict::Nothing);
+    // The same when a freeze comes to its end with it.
+    let until = after(web.now, SignedDuration::from_mins(5));
+    let freeze = Request::Freeze {
+        stage: None,
+        reason: "the sale".into(),
+        until: Some(until),
+    };
+    web.ask(ALICE, freeze);
+    web.jump(6);
+    let thawed = crate::decide(&web.pipeline, &nothing, &again, web.now).unwrap();
+    assert_eq!(thawed.entries.len(), 1, "it thaws");
+    assert_eq!(
+        (thawed.verdict(), &thawed.reason),
+        (Verdict::Nothing, &told.reason)
+    );
 }
 
 #[test]
