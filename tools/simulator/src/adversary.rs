@@ -47,6 +47,8 @@ pub(crate) enum Adversary {
     Artefacts,
     /// While a new version rolls out, some handlers meet items they are too old for.
     OldFunction,
+    /// Somebody freezes everything, and thaws it.
+    Switch,
 }
 
 impl Adversary {
@@ -68,7 +70,8 @@ impl Adversary {
             | Self::People
             | Self::Reconfigure
             | Self::Artefacts
-            | Self::OldFunction => 1000,
+            | Self::OldFunction
+            | Self::Switch => 1000,
         }
     }
 
@@ -134,6 +137,16 @@ impl Odds {
         };
         let all = Adversary::value_variants();
         Self(all.iter().map(|one| strength(one, rng)).collect())
+    }
+
+    /// Nobody is about.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether anybody is about.
+    pub(crate) fn any(&self) -> bool {
+        self.0.iter().any(|odds| *odds > 0)
     }
 
     /// In a thousand.

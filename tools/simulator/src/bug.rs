@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use domain::alarm::{AlarmSeen, Voice};
 use domain::config::Gate;
 use domain::fact::{Progress, Running};
-use domain::{Artefact, Pipeline, Timestamp};
+use domain::{Artefact, Timestamp};
+use engine::Loaded;
 
 use crate::run::{Case, run};
 
@@ -50,6 +51,8 @@ pub(crate) enum Bug {
     LoseAnnouncement,
     /// 9: Freezes hold nothing.
     ForgetFreeze,
+    /// 9: The switch for all holds nothing.
+    ForgetSwitch,
     /// 9: Windows hold nothing.
     ForgetWindows,
     /// 10: A clock is hours wrong and nobody minds.
@@ -84,7 +87,8 @@ pub(crate) fn find(bug: Bug) -> anyhow::Result<Option<(u64, String)>> {
 
 impl Bug {
     /// What a handler reads under this bug.
-    pub(crate) fn distort(self, pipeline: &mut Pipeline) {
+    pub(crate) fn distort(self, loaded: &mut Loaded) {
+        let pipeline = &mut loaded.pipeline;
         let stages = pipeline.stages.values_mut();
         let config = pipeline.config.as_mut().map(Arc::make_mut);
         match self {
@@ -101,6 +105,12 @@ impl Bug {
             Self::ForgetFreeze => {
                 pipeline.freeze = None;
                 stages.for_each(|stage| stage.freeze = None);
+            }
+            Self::ForgetSwitch => {
+                pipeline.switch.freeze = None;
+                if let Some(switch) = &mut loaded.switch {
+                    switch.freeze = None;
+                }
             }
             Self::ForgetQuarantine => stages.for_each(|stage| stage.quarantined.clear()),
             Self::AnyIsGood => {
@@ -143,6 +153,7 @@ impl Bug {
             Self::ForgetGate
             | Self::ForgetWindows
             | Self::ForgetFreeze
+            | Self::ForgetSwitch
             | Self::ForgetQuarantine
             | Self::AnyIsGood
             | Self::SkipStages

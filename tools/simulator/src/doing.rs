@@ -16,7 +16,7 @@ use crate::cloud::{Begin, Kind, Nature, Site, State, Stored};
 use crate::functions::{Answered, Ended};
 use crate::point::Function;
 use crate::render;
-use crate::scenario::people::{Who, apply};
+use crate::scenario::people::{Who, apply, turn};
 use crate::scenario::services::object;
 use crate::scenario::{Happens, Meddling, Planned, Pushed, Step};
 use crate::world::{Event, World};
@@ -35,6 +35,7 @@ pub(crate) struct People {
 #[derive(Debug)]
 struct Request {
     service: ServiceName,
+    who: &'static str,
     tries: u32,
     answered: bool,
 }
@@ -73,9 +74,18 @@ impl World {
                     self.shared.say(|| format!("{} vanishes", stored.artefact));
                 }
             }
-            Happens::Ask { stage, wish, who } => {
-                let release = self.some_release(&service, &stage);
+            Happens::Ask {
+                stage,
+                wish,
+                who,
+                release,
+            } => {
+                let release = release.unwrap_or_else(|| self.some_release(&service, &stage));
                 let ask = wish.ask(stage, release, self.shared.now.get());
+                self.ask(service, who, ask);
+            }
+            Happens::Switch { how, who } => {
+                let ask = turn(how, self.shared.now.get());
                 self.ask(service, who, ask);
             }
             Happens::ApproveAll => self.approve_all(&service),
@@ -84,7 +94,27 @@ impl World {
                 state,
                 voice,
             } => self.alarm(&alarm, state, voice),
-            Happens::Meddle { subject, how } => self.meddle(&subject, how),
+            Happens::Meddle { subject, how } => {
+                if self.shared.odds.about(Adversary::Meddle) {
+                    self.meddle(&subject, how);
+                }
+            }
+            Happens::MeddleWith { stage, how } => {
+                if let Some(subject) = self.subject(&service, &stage) {
+                    self.meddle(&subject, how);
+                }
+            }
+            Happens::FailNext { stage, undoes } => {
+                let subject = self.subject(&service, &stage);
+                let mut cloud = self.shared.cloud.borrow_mut();
+                if let Some(site) = subject.and_then(|one| cloud.sites.get_mut(&one)) {
+                    site.fails_next = true;
+                    site.habits.undoes = undoes;
+                }
+            }
+            Happens::Strike { adversary, at } => {
+                self.shared.told.borrow_mut().push((adversary, at));
+            }
             Happens::Configure { file } => self.ask(service, Who::Alice, apply(&file)),
             Happens::RollOut { minutes } => {
                 let until = due::after(self.shared.now.get(), SignedDuration::from_mins(minutes));
@@ -143,10 +173,13 @@ impl World {
         self.deliver(Delivery::new(Function::AlarmChanged, bytes));
     }
 
+    fn subject(&self, service: &ServiceName, stage: &StageName) -> Option<Subject> {
+        let audit = self.shared.audit.borrow();
+        let (config, _) = audit.books.get(service)?.pipeline.stage(stage)?;
+        Some(config.subject())
+    }
+
     fn meddle(&mut self, subject: &Subject, how: Meddling) {
-        if !self.shared.odds.about(Adversary::Meddle) {
-            return;
-        }
         self.shared
             .say(|| format!("somebody meddles with {}: {how:?}", subject.key()));
         self.shared.on(subject, |site, moved| match how {
@@ -240,10 +273,8 @@ impl World {
     pub(crate) fn ask(&mut self, service: ServiceName, who: Who, ask: Ask) {
         self.serial += 1;
         let id = format!("request-{:06}", self.serial);
-        self.shared.say(|| {
-            let asked = serde_json::to_string(&ask).unwrap_or_default();
-            format!("{} asks of {service}: {:.100}", who.name(), asked)
-        });
+        self.shared
+            .say(|| crate::story::asked(who.name(), &service, &ask));
         let command = Command {
             id: RequestId(id.clone()),
             service: service.clone(),
@@ -252,6 +283,7 @@ impl World {
         let by: Option<Identity> = who.identity();
         let request = Request {
             service,
+            who: who.name(),
             tries: 0,
             answered: false,
         };
@@ -276,6 +308,13 @@ impl World {
             Some(Ok(Answered::Nothing | Answered::Batch(_) | Answered::Hook(_)) | Err(_))
             | None => None,
         };
+        let who = request.who;
+        self.shared.say(|| {
+            format!(
+                "    {who} hears: {}",
+                crate::story::heard(response.as_ref())
+            )
+        });
         match response
             .as_ref()
             .map(intake::command::Response::status_code)

@@ -74,7 +74,7 @@ impl Ports {
             return unavailable("timed out");
         }
         if let Some(bug) = self.shared.bug {
-            bug.distort(&mut loaded.pipeline);
+            bug.distort(&mut loaded);
         }
         Ok(loaded)
     }

@@ -10,6 +10,7 @@ mod doing;
 mod explore;
 mod functions;
 mod ledger;
+mod play;
 mod point;
 mod ports;
 mod render;
@@ -55,6 +56,8 @@ enum Other {
     Bugs,
     /// Go through everything that can happen to a small world, without chance.
     Explore(explore::Options),
+    /// Play scenarios that are told as text, and tell what becomes of them.
+    Play(play::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let well = match args.other {
         None => swarm::run_all(&args.swarm, &mut out)?,
         Some(Other::Explore(options)) => explore::run(&options, &mut out)?,
+        Some(Other::Play(options)) => play::run(&options, &mut out)?,
         Some(Other::Bugs) => bugs(&mut out)?,
     };
     Ok(if well {

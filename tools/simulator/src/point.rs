@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The functions, as the template has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Function {
     ArtefactUploaded,
     ImagePushed,
@@ -17,7 +17,7 @@ pub(crate) enum Function {
 }
 
 /// The calls behind the engine's traits. A call of a trait may be several to AWS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Call {
     Load,
     Commit,

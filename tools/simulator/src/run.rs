@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use domain::entry::Call;
-use domain::{ServiceName, SignedDuration, What};
+use domain::entry::{Actor, Call};
+use domain::pipeline::WaitingOn;
+use domain::{Entry, ServiceName, SignedDuration, What};
 use engine::memory::contract::noon;
 use engine::memory::{Keep, MemoryLedger};
 use fastrand::Rng;
@@ -96,9 +97,15 @@ fn draw_keep(seed: u64) -> Keep {
 }
 
 /// Rare paths that entries tell of.
-fn note_path(tally: &mut Tally, what: &What) {
+fn note_path(tally: &mut Tally, entry: &Entry) {
+    let what = &entry.what;
     if matches!(what, What::RollbackAdopted { .. }) {
         tally.path("a platform rolled back by itself");
+    }
+    let on = |on: &WaitingOn| matches!(on, WaitingOn::Freeze { .. });
+    let looked = entry.actor == Actor::Source("deployer".to_owned());
+    if looked && matches!(what, What::Waits { on: one, .. } if on(one)) {
+        tally.path("a start met a freeze at the last look");
     }
     let late = |call: &Call| matches!(call, Call::LateAction { .. });
     if matches!(what, What::PersonCalled { call, .. } if late(call)) {
@@ -116,6 +123,7 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
         rng: RefCell::new(rng),
         foul: Cell::new(true),
         odds,
+        told: RefCell::default(),
         bug: case.bug,
         nap: Cell::new(SignedDuration::ZERO),
         here: Cell::new(None),
@@ -146,7 +154,7 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
         for entry in &book.entries {
             *tally.entries.entry(name_of(&entry.what)).or_default() += 1;
             *tally.reasons.entry(name_of(&entry.why)).or_default() += 1;
-            note_path(&mut tally, &entry.what);
+            note_path(&mut tally, entry);
         }
     }
     let story = shared.story.as_ref().map(RefCell::take);

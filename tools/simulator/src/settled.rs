@@ -1,6 +1,6 @@
 //! The invariants that are judged at the end, when faults are over and all has had its time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::announce::announcement;
 use domain::artefact::Content;
@@ -26,6 +26,7 @@ pub(crate) fn objections(shared: &Shared, pushed: &[(ServiceName, Content, bool)
         heard(shared, book, &mut wrong);
         found.extend(wrong.into_iter().map(|what| format!("{service}: {what}")));
     }
+    found.extend(untold(&audit.books));
     let cloud = shared.cloud.borrow();
     for (service, content, wanted) in pushed.iter().filter(|(.., wanted)| *wanted) {
         let gone = cloud.registry.get(content).is_none_or(|stored| stored.gone);
@@ -39,6 +40,25 @@ pub(crate) fn objections(shared: &Shared, pushed: &[(ServiceName, Content, bool)
         if *wanted && !gone && !placed {
             found.push(format!("1: {content} of {service} is lost"));
         }
+    }
+    found
+}
+
+/// In the end every service knows how the switch for all was turned last.
+fn untold(books: &BTreeMap<ServiceName, Book>) -> Vec<String> {
+    let Some(everything) = books.get(&ServiceName::everything()) else {
+        return Vec::new();
+    };
+    let (switch, mut found) = (&everything.pipeline.switch, Vec::new());
+    if everything.pipeline.telling_since.is_some() {
+        found.push("liveness: not every service was told of the switch for all".to_owned());
+    }
+    let told = books.values().map(|book| &book.pipeline);
+    for one in told.filter(|one| switch.is_news_to(one)) {
+        let service = &one.service;
+        found.push(format!(
+            "liveness: {service} does not know of the switch for all"
+        ));
     }
     found
 }

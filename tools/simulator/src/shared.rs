@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     /// Whether faults strike.
     pub(crate) foul: Cell<bool>,
     pub(crate) odds: Odds,
+    /// Strikes that a scenario told, each for the first time it fits.
+    pub(crate) told: RefCell<Vec<(Adversary, Option<Point>)>>,
     pub(crate) bug: Option<Bug>,
     /// How long the handler that pauses now sleeps, and where it is.
     pub(crate) nap: Cell<SignedDuration>,
@@ -73,11 +75,21 @@ impl Shared {
     /// Whether an adversary strikes now.
     pub(crate) fn strikes(&self, adversary: Adversary) -> bool {
         let odds = self.odds.of(adversary);
-        let strikes = odds > 0 && self.foul.get() && self.chance(odds);
+        let drawn = odds > 0 && self.foul.get() && self.chance(odds);
+        let strikes = drawn || self.was_told(adversary);
         if strikes {
             self.tally.borrow_mut().struck(adversary, self.here.get());
         }
         strikes
+    }
+
+    fn was_told(&self, adversary: Adversary) -> bool {
+        let (mut told, here) = (self.told.borrow_mut(), self.here.get());
+        let at = told.iter().position(|one| *one == (adversary, here));
+        at.is_some_and(|at| {
+            told.remove(at);
+            true
+        })
     }
 
     pub(crate) fn between(&self, from: SignedDuration, to: SignedDuration) -> SignedDuration {
@@ -130,7 +142,10 @@ impl Shared {
 
     /// People hear an announcement.
     pub(crate) fn hears(&self, announcement: &Announcement) {
-        self.heard.borrow_mut().insert(announcement.id.clone());
+        if self.heard.borrow_mut().insert(announcement.id.clone()) {
+            let (id, subject) = (&announcement.id, &announcement.subject);
+            self.say(|| format!("    people hear of {id}: {subject}"));
+        }
     }
 
     /// A rare path was taken.

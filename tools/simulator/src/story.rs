@@ -1,9 +1,12 @@
 //! The history of a world in sentences.
 
 use domain::entry::{Drop, Purpose};
-use domain::fact::Answer;
+use domain::fact;
 use domain::pipeline::WaitingOn;
-use domain::{Entry, ServiceName, What};
+use domain::reason::Verdict;
+use domain::{Entry, ServiceName, StageName, What};
+use intake::command::Response;
+use intake::wire::{Answer, Ask};
 
 /// One entry as a line.
 pub(crate) fn entry(service: &ServiceName, entry: &Entry) -> String {
@@ -11,16 +14,83 @@ pub(crate) fn entry(service: &ServiceName, entry: &Entry) -> String {
     format!("{service}/{seq}  {} ({why})", words(&entry.what))
 }
 
+/// What a person asks for.
+pub(crate) fn asked(who: &str, service: &ServiceName, ask: &Ask) -> String {
+    let stage = |stage: &Option<StageName>| match stage {
+        Some(stage) => format!("{service} {stage}"),
+        None if service.is_everything() => "everything".to_owned(),
+        None => service.to_string(),
+    };
+    let what = match ask {
+        Ask::Apply { file } => format!(
+            "applies the file of {service}, {} stages",
+            file.stages.len()
+        ),
+        Ask::Approve { stage, release, .. } => {
+            format!("approves release {release} of {service} for {stage}")
+        }
+        Ask::Reject { stage, release, .. } => {
+            format!("rejects release {release} of {service} for {stage}")
+        }
+        Ask::Cancel { stage, release, .. } => {
+            format!("cancels release {release} of {service} for {stage}")
+        }
+        Ask::Promote {
+            stage,
+            release,
+            despite_alarm,
+            ..
+        } => {
+            let despite = despite_alarm.as_ref().map_or("", |_| ", despite all");
+            format!("promotes release {release} of {service} to {stage}{despite}")
+        }
+        Ask::Rollback { stage, to, .. } => match to {
+            Some(to) => format!("rolls {service} back to {to} on {stage}"),
+            None => format!("rolls {service} back on {stage}"),
+        },
+        Ask::Freeze {
+            stage: of, until, ..
+        } => {
+            let until = until.map_or(String::new(), |until| {
+                until.strftime(" until %H:%M").to_string()
+            });
+            format!("freezes {}{until}", stage(of))
+        }
+        Ask::Thaw { stage: of } => format!("thaws {}", stage(of)),
+    };
+    format!("{who} {what}")
+}
+
+/// What a person hears.
+pub(crate) fn heard(response: Option<&Response>) -> String {
+    let Some(response) = response else {
+        return "nothing, the connection broke".to_owned();
+    };
+    let written = serde_json::to_value(response).unwrap_or_default();
+    let body = written.get("body").and_then(|body| body.as_str());
+    match serde_json::from_str::<Answer>(body.unwrap_or_default()) {
+        Ok(answer) => {
+            let verdict = match answer.verdict {
+                Verdict::Done => "done",
+                Verdict::Nothing => "nothing to do",
+                Verdict::Refused => "refused",
+            };
+            format!("{verdict} ({})", answer.reason)
+        }
+        Err(_) => format!("no answer, status {}", response.status_code()),
+    }
+}
+
 /// The platform's answer.
-pub(crate) fn answer(answer: &Answer) -> String {
+pub(crate) fn answer(answer: &fact::Answer) -> String {
     match answer {
-        Answer::Begun { platform_id, .. } => format!("{platform_id} is under way"),
-        Answer::Occupied { by } => format!("{by} is in the way"),
-        Answer::Frozen(freeze) => format!("it is frozen: {}", freeze.reason),
-        Answer::Held(seen) => format!("{} fires", seen.alarm.name()),
-        Answer::Refused(why) => format!("no: {why}"),
-        Answer::Stopping => "it stops".to_owned(),
-        Answer::NeverBegun => "nothing was begun".to_owned(),
+        fact::Answer::Begun { platform_id, .. } => format!("{platform_id} is under way"),
+        fact::Answer::Occupied { by } => format!("{by} is in the way"),
+        fact::Answer::Frozen(freeze) => format!("it is frozen: {}", freeze.reason),
+        fact::Answer::Held(seen) => format!("{} fires", seen.alarm.name()),
+        fact::Answer::Refused(why) => format!("no: {why}"),
+        fact::Answer::Stopping => "it stops".to_owned(),
+        fact::Answer::NeverBegun => "nothing was begun".to_owned(),
     }
 }
 
@@ -157,17 +227,18 @@ fn around(what: &What) -> String {
             format!("{stage}: release {release} is quarantined")
         }
         What::Frozen { stage, freeze } => {
-            let stage = stage.as_ref().map_or("everything", |stage| stage.as_str());
+            let stage = stage.as_ref().map_or("the service", |stage| stage.as_str());
             format!("{stage}: is frozen: {}", freeze.reason)
         }
         What::Thawed { stage } => {
-            let stage = stage.as_ref().map_or("everything", |stage| stage.as_str());
+            let stage = stage.as_ref().map_or("the service", |stage| stage.as_str());
             format!("{stage}: thaws")
         }
         What::Switched { switch } | What::SwitchNoted { switch } => match &switch.freeze {
             Some(freeze) => format!("every service is frozen: {}", freeze.reason),
             None => "every service thaws".to_owned(),
         },
+        What::AllTold { .. } => "every service was told".to_owned(),
         What::AlarmNoted { seen } => format!("alarm {} is {:?}", seen.alarm.name(), seen.state),
         What::AlarmAfterBake {
             stage,

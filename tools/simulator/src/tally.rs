@@ -31,7 +31,9 @@ pub(crate) struct Tally {
 }
 
 /// Rare paths that a long run has to have taken.
-pub(crate) const PATHS: [&str; 17] = [
+pub(crate) const PATHS: [&str; 19] = [
+    "a start met a freeze at the last look",
+    "nothing was begun because the switch for all could not be read",
     "a world in which all that is stored is read back",
     "a lost event was made good by the reconciler",
     "an action that was no longer wanted was dropped",

@@ -1,7 +1,11 @@
 //! The simulator itself: it repeats itself, nothing is violated, and it finds what was planted.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use crate::adversary::{Adversaries, Adversary};
 use crate::bug::{Bug, find};
+use crate::play::play;
 use crate::run::{Case, run};
 use crate::shrink::shrink;
 
@@ -58,6 +62,29 @@ fn a_failing_case_is_made_smaller_and_still_fails() {
     assert!(!after.violations.is_empty());
 }
 
+/// The golden files stand beside the scenarios.
+#[test]
+fn every_scenario_is_told_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let files = fs::read_dir(&folder).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|one| one == "txt"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(&folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for file in files {
+        let played = play(&file).unwrap();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        settings.bind(|| insta::assert_snapshot!(name, played.text));
+        assert!(played.well, "{name}");
+    }
+}
+
 /// One for each invariant; `cargo sim bugs` plants all there are.
 #[test]
 fn planted_bugs_are_found() {
@@ -71,6 +98,7 @@ fn planted_bugs_are_found() {
         Bug::LoseSnapshot,
         Bug::LoseAnnouncement,
         Bug::ForgetFreeze,
+        Bug::ForgetSwitch,
         Bug::TrustClocks,
         Bug::ForgetDue,
     ] {

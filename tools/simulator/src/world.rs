@@ -19,7 +19,7 @@ use crate::functions::{self, Ended, Event as Called};
 use crate::point::{Function, Point};
 use crate::ports::Ports;
 use crate::render;
-use crate::scenario::{Plan, STORM_SECONDS, Step};
+use crate::scenario::{Plan, Step};
 use crate::shared::{LateCall, Shared};
 use crate::stream::{Batch, Stream};
 
@@ -79,7 +79,7 @@ impl World {
             tasks: BTreeMap::new(),
             cloud_at: None,
             serial: 0,
-            calm: due::after(begin, SignedDuration::from_secs(STORM_SECONDS)),
+            calm: due::after(begin, SignedDuration::from_secs(plan.calm_at)),
             restless: None,
         };
         for planned in plan.services {
@@ -125,7 +125,9 @@ impl World {
     /// The faults end. People look at the dead letters and send them again.
     fn calm_down(&mut self) {
         self.shared.foul.set(false);
-        self.shared.say(|| "the faults end".to_owned());
+        if self.shared.odds.any() {
+            self.shared.say(|| "the faults end".to_owned());
+        }
         for delivery in std::mem::take(&mut self.dead) {
             self.soon(60, Event::Begin(delivery));
         }

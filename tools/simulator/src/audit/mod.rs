@@ -2,6 +2,7 @@
 //! from entries alone. What can only be judged when all is quiet is in `settled`.
 
 mod alarms;
+mod everything;
 mod keep;
 mod starts;
 mod truth;
@@ -23,6 +24,7 @@ use domain::{
 use engine::memory::Keep;
 
 use crate::cloud::Cloud;
+use everything::Everything;
 
 /// What a handler acts on is as old as the handler at most, and a call may go through late.
 pub(crate) const LOOKED_WITHIN: SignedDuration = SignedDuration::from_secs(120);
@@ -34,6 +36,7 @@ pub(crate) const SKEW: SignedDuration = SignedDuration::from_secs(150);
 pub(crate) struct Audit {
     keep: Keep,
     pub(crate) books: BTreeMap<ServiceName, Book>,
+    everything: Everything,
     pub(crate) violations: Vec<String>,
 }
 
@@ -90,6 +93,7 @@ impl Audit {
         Self {
             keep,
             books: BTreeMap::new(),
+            everything: Everything::default(),
             violations: Vec::new(),
         }
     }
@@ -110,7 +114,15 @@ impl Audit {
             return false;
         }
         let mut wrong = Vec::new();
+        let frozen = self.everything.holds(now);
+        self.everything.note(commit, now);
         for sealed in &commit.entries {
+            if let What::StartAsked { deployment, order } = &sealed.entry.what
+                && frozen
+                && book.begins(deployment, order)
+            {
+                wrong.push("9: a start while everything is frozen".to_owned());
+            }
             if self.keep == Keep::AsWritten {
                 book.read_back(sealed, &mut wrong);
             }
@@ -147,13 +159,18 @@ impl Audit {
             object("2: an act without any entry");
             return wrong;
         };
-        let asked = book.entries.iter().rev().any(|entry| match &entry.what {
+        let asked = book.entries.iter().rev().find(|entry| match &entry.what {
             What::StartAsked { order: one, .. } | What::ReturnAsked { order: one, .. } => {
                 **one == *order
             }
             _ => false,
         });
-        if !asked {
+        if let Some(What::StartAsked { deployment, .. }) = asked.map(|entry| &entry.what)
+            && self.begins_frozen(book, deployment, now)
+        {
+            object("9: a deployment begins while everything is frozen");
+        }
+        if asked.is_none() {
             object("2: no entry asks for this");
         }
         let ceased = book.ceased.get(attempt);

@@ -139,6 +139,8 @@ pub(crate) struct Site {
     pub(crate) completed: Option<Content>,
     /// Whether somebody else changed what runs here since our last deployment succeeded.
     pub(crate) meddled: bool,
+    /// Whether the next deployment fails, whoever makes it.
+    pub(crate) fails_next: bool,
     /// What ran until when, lately.
     past: Vec<(Timestamp, Running)>,
 }
@@ -158,6 +160,7 @@ impl Site {
             deployments: Vec::new(),
             completed,
             meddled: false,
+            fails_next: false,
             past: Vec::new(),
         }
     }
@@ -252,7 +255,8 @@ impl Site {
     pub(super) fn push(&mut self, begin: Begin, id: String, moved: &mut Moved<'_>) -> Begun {
         let there = moved.registry.is_there(&begin.content);
         let fails = moved.fails;
-        let fate = if !there || moved.chance(fails) {
+        let chosen = std::mem::take(&mut self.fails_next);
+        let fate = if !there || moved.chance(fails) || chosen {
             Fate::Fails
         } else {
             Fate::Succeeds

@@ -4,17 +4,19 @@
 pub(crate) mod people;
 pub(crate) mod services;
 pub(crate) mod steps;
+pub(crate) mod text;
 
 use domain::alarm::{AlarmState, Voice};
 use domain::artefact::Content;
 use domain::config::ServiceConfig;
 use domain::file::ServiceFile;
 use domain::hint::Subject;
-use domain::{AlarmArn, ServiceName, StageName};
+use domain::{AlarmArn, ReleaseNumber, ServiceName, StageName};
 use fastrand::Rng;
 
 use crate::adversary::{Adversaries, Adversary};
 use crate::cloud::{Habits, Stored, Unit};
+use crate::point::Point;
 use people::{Who, Wish};
 
 /// How long things keep happening, in seconds.
@@ -25,6 +27,8 @@ pub(crate) const STORM_SECONDS: i64 = 4 * 3600;
 pub(crate) struct Plan {
     pub(crate) services: Vec<Planned>,
     pub(crate) steps: Vec<Step>,
+    /// When the faults end, in seconds.
+    pub(crate) calm_at: i64,
 }
 
 /// One service, with its targets.
@@ -58,12 +62,16 @@ pub(crate) enum Happens {
     Push { pushed: Pushed, stored: Box<Stored> },
     /// An artefact is deleted, or archived.
     Vanish { content: Content },
-    /// A person asks; the release is chosen when it comes to it.
+    /// A person asks. Without a release one is chosen when it comes to it.
     Ask {
         stage: StageName,
         wish: Wish,
         who: Who,
+        release: Option<ReleaseNumber>,
     },
+    /// Somebody turns the switch for all: freezes everything, for so many minutes when given, or
+    /// thaws it.
+    Switch { how: Turn, who: Who },
     /// All approvers approve all that waits.
     ApproveAll,
     /// An alarm changes.
@@ -74,10 +82,27 @@ pub(crate) enum Happens {
     },
     /// Somebody changes a target behind the ledger's back.
     Meddle { subject: Subject, how: Meddling },
+    /// Somebody changes a stage's target.
+    MeddleWith { stage: StageName, how: Meddling },
+    /// The next deployment to a stage fails, and the platform may undo it.
+    FailNext { stage: StageName, undoes: bool },
+    /// An adversary strikes when it may next, at a point or anywhere.
+    Strike {
+        adversary: Adversary,
+        at: Option<Point>,
+    },
     /// The configuration changes, in the middle of whatever is going on.
     Configure { file: Box<ServiceFile> },
     /// A newer version of Lastgood rolls out, for so many minutes.
     RollOut { minutes: i64 },
+}
+
+/// What is asked of the switch for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Freeze,
+    FreezeFor(i64),
+    Thaw,
 }
 
 /// What somebody does behind the ledger's back.
@@ -112,5 +137,9 @@ pub(crate) enum Pushed {
 pub(crate) fn draw(rng: &mut Rng, among: Adversaries) -> anyhow::Result<Plan> {
     let services = services::draw(rng)?;
     let steps = steps::draw(rng, &services, among)?;
-    Ok(Plan { services, steps })
+    Ok(Plan {
+        services,
+        steps,
+        calm_at: STORM_SECONDS,
+    })
 }

@@ -4,6 +4,8 @@ use domain::file::ServiceFile;
 use domain::{Identity, ReleaseNumber, SignedDuration, StageName, Timestamp, due};
 use intake::wire::Ask;
 
+use super::Turn;
+
 /// The people of all worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
@@ -62,7 +64,7 @@ pub(crate) enum Wish {
 impl Wish {
     /// The request, about a release.
     pub(crate) fn ask(self, stage: StageName, release: ReleaseNumber, now: Timestamp) -> Ask {
-        let reason = || "the adversary says so".to_owned();
+        let reason = || "it looks wrong".to_owned();
         let until = |minutes| Some(due::after(now, SignedDuration::from_mins(minutes)));
         let freeze = |stage, until| Ask::Freeze {
             stage,
@@ -116,6 +118,22 @@ impl Wish {
 
 fn elsewhere() -> Option<StageName> {
     "elsewhere".parse().ok()
+}
+
+/// The switch for all is to be turned.
+pub(crate) fn turn(how: Turn, now: Timestamp) -> Ask {
+    let freeze = |until| Ask::Freeze {
+        stage: None,
+        reason: "the network is being moved".to_owned(),
+        until,
+    };
+    match how {
+        Turn::Freeze => freeze(None),
+        Turn::FreezeFor(minutes) => {
+            freeze(Some(due::after(now, SignedDuration::from_mins(minutes))))
+        }
+        Turn::Thaw => Ask::Thaw { stage: None },
+    }
 }
 
 /// A new configuration is asked for.

@@ -128,7 +128,7 @@ fn running_before(rng: &mut Rng, file: &ServiceFile, before: &mut Vec<Stored>) -
 }
 
 /// What ran before Lastgood came.
-fn legacy(file: &ServiceFile) -> Stored {
+pub(crate) fn legacy(file: &ServiceFile) -> Stored {
     let artefact = match &file.artefact {
         ArtefactSource::S3(source) => {
             object(&source.bucket, &format!("{}old.zip", source.prefix), "v0")

@@ -1,5 +1,6 @@
 //! What happens in a drawn world, and when.
 
+use domain::ServiceName;
 use domain::alarm::{AlarmState, Voice};
 use domain::artefact::BuildFacts;
 use domain::config::{Queue, StageConfig};
@@ -8,7 +9,7 @@ use fastrand::Rng;
 
 use super::people::{Who, Wish};
 use super::services::{image, is_code_deploy, object};
-use super::{Happens, Meddling, Planned, Pushed, STORM_SECONDS, Step};
+use super::{Happens, Meddling, Planned, Pushed, STORM_SECONDS, Step, Turn};
 use crate::adversary::{Adversaries, Adversary};
 use crate::cloud::Stored;
 
@@ -41,6 +42,7 @@ pub(crate) fn draw(
             steps.add(rng, planned, Some(Adversary::OldFunction), what);
         }
     }
+    switch(rng, &mut steps);
     let mut steps = steps.0;
     steps.sort_by_key(|step| step.at);
     for (number, step) in steps.iter_mut().enumerate() {
@@ -60,13 +62,43 @@ impl Steps {
     }
 
     fn push(&mut self, planned: &Planned, at: i64, by: Option<Adversary>, what: Happens) {
+        self.of(planned.config.service.clone(), at, by, what);
+    }
+
+    fn of(&mut self, service: ServiceName, at: i64, by: Option<Adversary>, what: Happens) {
         self.0.push(Step {
             number: 0,
             at,
             by,
-            service: planned.config.service.clone(),
+            service,
             what,
         });
+    }
+}
+
+/// Now and then somebody freezes everything, and mostly thaws it again: what is frozen for long
+/// shows nothing else.
+fn switch(rng: &mut Rng, steps: &mut Steps) {
+    if rng.u32(0..3) > 0 {
+        return;
+    }
+    let by = Some(Adversary::Switch);
+    for _ in 0..rng.usize(1..=3) {
+        let at = rng.i64(60..STORM_SECONDS);
+        let minutes = rng.i64(1..30);
+        let (how, end) = match rng.u32(0..8) {
+            0..3 => (Turn::FreezeFor(minutes), None),
+            3 => (Turn::FreezeFor(-minutes), None),
+            4 => (Turn::Thaw, None),
+            _ => (Turn::Freeze, Some(at + minutes * 60)),
+        };
+        let who = if rng.bool() { Who::Alice } else { Who::Carol };
+        let all = ServiceName::everything;
+        steps.of(all(), at, by, Happens::Switch { how, who });
+        if let Some(end) = end {
+            let how = Turn::Thaw;
+            steps.of(all(), end, by, Happens::Switch { how, who });
+        }
     }
 }
 
@@ -214,7 +246,14 @@ fn trouble(rng: &mut Rng, stage: &StageConfig) -> (Adversary, Happens) {
         _ => Who::Nobody,
     };
     let stage = stage.name.clone();
-    (Adversary::People, Happens::Ask { stage, wish, who })
+    let release = None;
+    let what = Happens::Ask {
+        stage,
+        wish,
+        who,
+        release,
+    };
+    (Adversary::People, what)
 }
 
 fn alarm(rng: &mut Rng, stage: &StageConfig) -> Happens {
