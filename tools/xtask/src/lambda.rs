@@ -77,6 +77,10 @@ pub(crate) fn package(options: &Options) -> Result<std::process::ExitCode> {
     let root = tree::root()?;
     let architecture = options.architecture;
     let mut command = build(&root, architecture)?;
+    for function in functions(&root)? {
+        // By itself: what other crates ask of those it shares with them is none of its business.
+        command.args(["--package", &function]);
+    }
     process::run(command.arg("--release"))?;
     inspect(&root, architecture)?;
     println!(
@@ -87,16 +91,19 @@ pub(crate) fn package(options: &Options) -> Result<std::process::ExitCode> {
     Ok(std::process::ExitCode::SUCCESS)
 }
 
-/// Builds every function as cargo-lambda does, in the profile for development. Where this machine
-/// is of a kind that Lambda has, it compiles with plain cargo, so that what was compiled for the
-/// tests is taken over; else with zig, for Graviton.
+/// Builds every function as cargo-lambda does, in the profile for development and with the features
+/// of the whole workspace. Where this machine is of a kind that Lambda has, it compiles with plain
+/// cargo, so that what was compiled for the tests is taken over; else with zig, for Graviton.
 ///
 /// # Errors
 /// When cargo-lambda cannot be installed, or a function cannot be built.
 pub(crate) fn build_quickly(root: &Path) -> Result<()> {
     let architecture = Architecture::of_host();
     let mut command = build(root, architecture.unwrap_or(Architecture::Arm64))?;
-    command.args(["--profile", "dev"]);
+    command.args(["--profile", "dev", "--workspace"]);
+    for function in functions(root)? {
+        command.args(["--bin", &function]);
+    }
     if architecture.is_some() {
         command.args(["--compiler", "cargo"]);
     }
@@ -113,13 +120,10 @@ pub(crate) fn pass_on(arguments: &[String]) -> Result<std::process::ExitCode> {
     Ok(std::process::ExitCode::SUCCESS)
 }
 
-/// `cargo lambda build` of all functions.
+/// `cargo lambda build`, yet to be told of what.
 fn build(root: &Path, architecture: Architecture) -> Result<Command> {
     let mut command = cargo_lambda(root)?;
     command.args(["build", "--locked", architecture.flag()]);
-    for function in functions(root)? {
-        command.args(["--package", &function]);
-    }
     Ok(command)
 }
 

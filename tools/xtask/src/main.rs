@@ -9,6 +9,7 @@
 mod ci;
 mod debian;
 mod lambda;
+mod local;
 mod process;
 mod python;
 mod tidy;
@@ -35,6 +36,13 @@ enum Chore {
     Ci(ci::Options),
     /// Builds all functions for AWS Lambda into target/lambda, for `sam deploy`.
     Package(lambda::Options),
+    /// Builds and starts the local system; `cargo local` is short for it.
+    #[command(disable_help_flag = true)]
+    Local {
+        /// What `cargo local` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs a cargo-lambda of its own: `cargo xtask lambda watch`, `cargo xtask lambda invoke …`.
     #[command(disable_help_flag = true)]
     Lambda {
@@ -59,6 +67,7 @@ fn run(xtask: &Xtask) -> Result<ExitCode> {
         Chore::Tidy => tidy::run(),
         Chore::Ci(options) => ci::run(options),
         Chore::Package(options) => lambda::package(options),
+        Chore::Local { arguments } => local::run(arguments),
         Chore::Lambda { arguments } => lambda::pass_on(arguments),
     }
 }

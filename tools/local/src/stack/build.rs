@@ -44,7 +44,10 @@ pub(super) async fn binaries(
     let mut child = Command::new(cargo)
         .current_dir(paths.root())
         .args(["build", "--message-format", "json-render-diagnostics"])
-        .args(crates.iter().flat_map(|name| ["--package", name.as_str()]))
+        // Of the whole workspace, since which crates take part decides the features of what they
+        // share: so it is what the tests were linked with, and not compiled once more.
+        .arg("--workspace")
+        .args(crates.iter().flat_map(|name| ["--bin", name.as_str()]))
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .stdin(Stdio::null())
