@@ -16,6 +16,8 @@ With `serve` it is MiniStack with some things made as AWS has them:
   1.5.33 forgets the parts, and names an address of AWS.
 - A range of one version of an object is that range. MiniStack 1.5.33 hands out the whole object, so that
   no archive larger than what is read at a time could be looked into.
+- `aws:PrincipalArn` of a session is the ARN of its role. MiniStack 1.5.33 gives the session's own, and then
+  no trust policy that names a role in a condition could let anybody in.
 - Every request counts as encrypted. What passes between two programs of this machine is not, but the
   policies of a bucket that takes nothing else are kept in force.
 """
@@ -230,8 +232,23 @@ def cut_versions(s3):
     s3._get_object = get_range
 
 
+def name_roles(evaluator, iam):
+    resolve = evaluator._resolve_condition_key
+
+    def resolve_role(key, context):
+        value = resolve(key, context)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in (value or ""):
+            return value
+        account, name = value.split(":")[4], value.split("/")[1]
+        role = iam._roles.get_scoped(account, None, name)
+        return role["Arn"] if role else value
+
+    evaluator._resolve_condition_key = resolve_role
+
+
 def serve():
     from ministack import app
+    from ministack.core import iam_evaluator
     from ministack.core.iam_evaluator import pin_request_origin
     from ministack.services import cloudwatch, ecr, iam, s3
 
@@ -244,6 +261,7 @@ def serve():
     watch_alarms(cloudwatch)
     keep_layers(ecr, os.environ["AWS_ENDPOINT_URL"])
     cut_versions(s3)
+    name_roles(iam_evaluator, iam)
     app.pin_request_origin = lambda address, _encrypted: pin_request_origin(address, True)
     sys.argv = ["ministack"]
     app.main()

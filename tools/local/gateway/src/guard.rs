@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a decision is believed: a changed policy holds after this time at the latest.
 const BELIEVED: Duration = Duration::from_secs(5);
-/// The key of the cache: principal, action, resource.
+/// The key of the cache: who asks, action, resource.
 type Question = (String, String, String);
 
 /// Asks MiniStack's IAM.
@@ -52,7 +52,8 @@ impl IamGuard {
         let Some(principal) = policy_source(arn) else {
             return Ok(is_root(arn, &place.account));
         };
-        let question = (principal, action.to_owned(), resource.to_owned());
+        // Not the principal: what a session may do can hang on its name.
+        let question = (arn.to_owned(), action.to_owned(), resource.to_owned());
         let believed = lock(&self.known)
             .get(&question)
             .filter(|(asked, _)| asked.elapsed() < BELIEVED)
@@ -62,17 +63,27 @@ impl IamGuard {
         }
         let mut parameters = vec![
             ("Action", "SimulatePrincipalPolicy"),
-            ("PolicySourceArn", question.0.as_str()),
+            ("PolicySourceArn", principal.as_str()),
             ("ActionNames.member.1", action),
             ("ResourceArns.member.1", resource),
         ];
-        if let Some((key, value)) = context(action, resource) {
-            parameters.extend([
-                ("ContextEntries.member.1.ContextKeyName", key),
-                ("ContextEntries.member.1.ContextKeyType", "string"),
-                ("ContextEntries.member.1.ContextKeyValues.member.1", value),
-            ]);
-        }
+        let session = session_id(arn);
+        let user_id = session.as_deref().map(|id| ("aws:userid", id));
+        let entries: Vec<[(String, &str); 3]> = context(action, resource)
+            .into_iter()
+            .chain(user_id)
+            .zip(1..)
+            .map(|((key, value), number)| {
+                let name = |field| format!("ContextEntries.member.{number}.{field}");
+                [
+                    (name("ContextKeyName"), key),
+                    (name("ContextKeyType"), "string"),
+                    (name("ContextKeyValues.member.1"), value),
+                ]
+            })
+            .collect();
+        let entries = entries.iter().flatten();
+        parameters.extend(entries.map(|(name, value)| (name.as_str(), *value)));
         let answer = self.emulator.query(place, "iam", &parameters).await?;
         let allowed = xml::text(&answer, "EvalDecision").as_deref() == Some("allowed");
         let mut known = lock(&self.known);
@@ -131,6 +142,13 @@ fn policy_source(arn: &str) -> Option<String> {
     Some(format!("arn:aws:iam::{account}:role/{role}"))
 }
 
+/// The `aws:userid` of a session: the role's id, a colon, the session's name (IAM user guide,
+/// "Policy variables"). Nothing here tells a role's id, and no policy of ours asks for one.
+fn session_id(arn: &str) -> Option<String> {
+    let session = arn.split_once(":assumed-role/")?.1.split_once('/')?.1;
+    Some(format!("AROA:{session}"))
+}
+
 fn is_root(arn: &str, account: &str) -> bool {
     arn == format!("arn:aws:iam::{account}:root")
 }
@@ -151,6 +169,11 @@ mod tests {
         );
         assert_eq!(policy_source("arn:aws:iam::111122223333:root"), None);
         assert_eq!(policy_source("nonsense"), None);
+        assert_eq!(
+            session_id("arn:aws:sts::111122223333:assumed-role/deployer/night").as_deref(),
+            Some("AROA:night")
+        );
+        assert_eq!(session_id("arn:aws:iam::111122223333:user/alice"), None);
     }
 
     #[test]
