@@ -33,7 +33,10 @@ pub(crate) struct Shared {
     /// The ledger's table (stack output TableName) [env: LASTGOOD_TABLE]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) table: Option<String>,
-    /// Where requests go (stack output CommandUrl) [env: LASTGOOD_COMMAND_URL]
+    /// Where approvals go (stack output ApprovalUrl) [env: LASTGOOD_APPROVAL_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) approval_url: Option<String>,
+    /// Where other requests go (stack output CommandUrl) [env: LASTGOOD_COMMAND_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) command_url: Option<String>,
     /// The profile of the AWS configuration to use
@@ -79,6 +82,7 @@ impl Shared {
     pub(crate) fn or(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
         let said = |name: &str| env(name).filter(|value| !value.is_empty());
         self.table = self.table.or_else(|| said("LASTGOOD_TABLE"));
+        self.approval_url = self.approval_url.or_else(|| said("LASTGOOD_APPROVAL_URL"));
         self.command_url = self.command_url.or_else(|| said("LASTGOOD_COMMAND_URL"));
         if let (None, Some(format)) = (self.output, said("LASTGOOD_OUTPUT")) {
             let known = Format::from_str(&format, false).map_err(|_| {

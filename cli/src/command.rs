@@ -1,5 +1,5 @@
-//! Asking the `command` function: one request under one id, tried again while it makes sense. Doing
-//! it twice is no harm, because the ledger knows the id.
+//! Asking the functions that people ask, `command` and `approval`: one request under one id, tried
+//! again while it makes sense. Doing it twice is no harm, because the ledger knows the id.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use domain::Timestamp;
 use domain::fact::RequestId;
-use intake::wire::{Answer, Command, Failure as NoAnswer};
+use intake::wire::{Answer, Command, Desk, Failure as NoAnswer};
 use jiff::fmt::rfc2822;
 
 use crate::failure::{Exit, Failure};
@@ -36,6 +36,7 @@ const REQUEST_ID_LENGTH: usize = 20;
 /// Where requests go, and in whose name.
 #[derive(Debug)]
 pub(crate) struct Commander {
+    desk: Desk,
     url: http::Uri,
     region: String,
     credentials: SharedCredentialsProvider,
@@ -81,13 +82,16 @@ impl Commander {
     /// For a URL such as `https://<id>.lambda-url.<region>.on.aws/`; the Region in it wins, because
     /// the signature names the function's own.
     pub(crate) fn new(
+        desk: Desk,
         url: &str,
         region: Option<&str>,
         credentials: SharedCredentialsProvider,
     ) -> Result<Self, Failure> {
         let wrong = || {
-            Failure::usage(format!("{url:?} is no address of the command function"))
-                .hint("use the stack's output CommandUrl, such as https://abc.lambda-url.ap-south-1.on.aws/")
+            let (function, output) = (desk.function(), desk.output());
+            Failure::usage(format!("{url:?} is no address of the {function} function")).hint(
+                format!("use the stack's output {output}, such as https://abc.lambda-url.ap-south-1.on.aws/"),
+            )
         };
         let mut parsed: http::Uri = url.parse().map_err(|_| wrong())?;
         let host = parsed.host().ok_or_else(wrong)?;
@@ -113,6 +117,7 @@ impl Commander {
             .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
             .build();
         Ok(Self {
+            desk,
             url: parsed,
             region,
             credentials,
@@ -149,17 +154,18 @@ impl Commander {
     /// Sends what is no request: whoever is let in is told so, and nothing is done.
     pub(crate) async fn probe(&self) -> Result<Probed, Failure> {
         let response = self.send(b"{}").await??;
+        let function = self.desk.function();
         let date = response.headers().get("date");
         let date = date.and_then(|date| rfc2822::parse(date).ok());
         Ok(Probed {
             refusal: match response.status().as_u16() {
                 400 => None,
-                status @ (401 | 403) => Some(not_let_in(status, "")),
+                status @ (401 | 403) => Some(not_let_in(self.desk, status, "")),
                 status => Some(
-                    Failure::failed("what answers there is not the command function")
+                    Failure::failed(format!("what answers there is not the {function} function"))
                         .because(&self.url)
                         .because(format!("HTTP {status}"))
-                        .hint("use the stack's output CommandUrl"),
+                        .hint(format!("use the stack's output {}", self.desk.output())),
                 ),
             },
             date: date.map(|date| date.timestamp()),
@@ -174,7 +180,7 @@ impl Commander {
         let status = response.status().as_u16();
         let read = aws_smithy_types::byte_stream::ByteStream::new(response.into_body()).collect();
         match tokio::time::timeout(ANSWER_WITHIN, read).await {
-            Ok(Ok(bytes)) => Ok(answered(status, &bytes.into_bytes())),
+            Ok(Ok(bytes)) => Ok(answered(self.desk, status, &bytes.into_bytes())),
             Ok(Err(error)) => Ok(Try::Again(self.unreachable(&error))),
             Err(elapsed) => Ok(Try::Again(self.unreachable(&elapsed))),
         }
@@ -219,7 +225,8 @@ impl Commander {
             words = format!("{words}: {error}");
             source = error.source();
         }
-        Failure::unobserved("the command function could not be reached")
+        let function = self.desk.function();
+        Failure::unobserved(format!("the {function} function could not be reached"))
             .because(&self.url)
             .because(words)
             .hint("check the address and the network; lastgood history tells whether it was done")
@@ -242,10 +249,11 @@ pub(crate) fn no_credentials(
 }
 
 /// What an HTTP answer comes to.
-fn answered(status: u16, body: &[u8]) -> Try {
+fn answered(desk: Desk, status: u16, body: &[u8]) -> Try {
     if body.len() > ANSWER_BYTES_MAX {
         return Try::Final(Failure::unobserved("the answer is too large"));
     }
+    let function = desk.function();
     // The ledger's own answers; 409 is its no.
     if matches!(status, 200 | 409) {
         return match serde_json::from_slice(body) {
@@ -253,9 +261,9 @@ fn answered(status: u16, body: &[u8]) -> Try {
             Err(error) => Try::Final(
                 Failure::unobserved("the answer cannot be understood")
                     .because(error)
-                    .hint(
-                        "is the address that of the command function, and is lastgood up to date?",
-                    ),
+                    .hint(format!(
+                        "is the address that of the {function} function, and is lastgood up to date?"
+                    )),
             ),
         };
     }
@@ -265,28 +273,34 @@ fn answered(status: u16, body: &[u8]) -> Try {
             Try::Reply(Reply::Problems(failure.problems))
         }
         (400, Some(failure)) => Try::Final(Failure::usage(failure.error)),
-        (401 | 403, _) => Try::Final(not_let_in(status, &said)),
+        (401 | 403, _) => Try::Final(not_let_in(desk, status, &said)),
         (500, Some(failure)) => Try::Final(
             Failure::failed(failure.error).hint("the ledger may be damaged: run lastgood verify"),
         ),
         (408 | 429 | 500.., _) => Try::Again(
-            Failure::unobserved("the command function could not answer")
+            Failure::unobserved(format!("the {function} function could not answer"))
                 .because(format!("HTTP {status}: {said}"))
                 .hint("try again; lastgood history tells whether it was done"),
         ),
         _ => Try::Final(
-            Failure::failed("the command function refused the request")
+            Failure::failed(format!("the {function} function refused the request"))
                 .because(format!("HTTP {status}: {said}")),
         ),
     }
 }
 
 /// IAM's no.
-fn not_let_in(status: u16, said: &str) -> Failure {
+fn not_let_in(desk: Desk, status: u16, said: &str) -> Failure {
+    let policy = match desk {
+        Desk::Approval => "ApproverPolicyArn",
+        Desk::Command => "ReleaserPolicyArn",
+    };
     let words = format!("HTTP {status}: {said}");
     Failure::new(Exit::NotAllowed, "AWS does not let this identity ask")
         .because(words.trim_end_matches([':', ' ']))
-        .hint("it needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the command function; aws sts get-caller-identity tells who you are")
+        .hint(format!(
+            "it needs the policy that the stack's output {policy} names; aws sts get-caller-identity tells who you are"
+        ))
 }
 
 /// AWS's or the function's own words.
@@ -311,7 +325,12 @@ mod tests {
 
     fn commander(url: &str, region: Option<&str>) -> Result<Commander, Failure> {
         let credentials = Credentials::new("AKIA", "secret", None, None, "test");
-        Commander::new(url, region, SharedCredentialsProvider::new(credentials))
+        Commander::new(
+            Desk::Command,
+            url,
+            region,
+            SharedCredentialsProvider::new(credentials),
+        )
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod difference;
 mod draft;
 mod failure;
 mod follow;
+#[cfg(test)]
+mod guides;
 mod lookout;
 mod misuse;
 mod online;

@@ -13,7 +13,7 @@ use domain::file::Home;
 use domain::name::NameError;
 use domain::{EntryId, Identity, ServiceName, Timestamp};
 use engine::{Onlooker, PlatformError, Units};
-use intake::wire::{Answer, Ask, Command};
+use intake::wire::{Answer, Ask, Command, Desk};
 use jiff::tz::TimeZone;
 
 use crate::answer;
@@ -155,17 +155,19 @@ impl Session {
         }
     }
 
-    /// The `command` function.
-    pub(crate) async fn commander(&self) -> Result<Commander, Failure> {
-        let url = self.shared.command_url.as_ref().filter(|url| !url.is_empty()).ok_or_else(|| {
-            Failure::usage("the address of the command function is not known")
-                .hint("set LASTGOOD_COMMAND_URL, or give --command-url: the stack's output CommandUrl")
-        })?;
+    /// The function that is asked: IAM says who may come to which.
+    pub(crate) async fn commander(&self, desk: Desk) -> Result<Commander, Failure> {
+        let url = match desk {
+            Desk::Approval => &self.shared.approval_url,
+            Desk::Command => &self.shared.command_url,
+        };
+        let url = url.as_ref().filter(|url| !url.is_empty());
+        let url = url.ok_or_else(|| unknown(desk))?;
         let aws = self.aws().await;
         let credentials = aws
             .credentials_provider()
             .ok_or_else(|| Failure::new(Exit::NotAllowed, "there are no AWS credentials"))?;
-        Commander::new(url, aws.region().map(AsRef::as_ref), credentials)
+        Commander::new(desk, url, aws.region().map(AsRef::as_ref), credentials)
     }
 
     /// Asks for something about a service and tells the answer.
@@ -186,7 +188,7 @@ impl Session {
 
     /// Asks for something about a service.
     pub(crate) async fn reply(&self, service: ServiceName, ask: Ask) -> Result<Reply, Failure> {
-        let commander = self.commander().await?;
+        let commander = self.commander(ask.desk()).await?;
         commander
             .ask(&Command {
                 id: request_id(),
@@ -221,6 +223,16 @@ impl Onlooker for LazyPlatform<'_> {
             Err(words) => Err(PlatformError::Terminal(words.clone())),
         }
     }
+}
+
+/// Nobody said where a desk is.
+fn unknown(desk: Desk) -> Failure {
+    let (function, output) = (desk.function(), desk.output());
+    let variable = function.to_ascii_uppercase();
+    let what = format!("the address of the {function} function is not known");
+    Failure::usage(what).hint(format!(
+        "set LASTGOOD_{variable}_URL, or give --{function}-url: the stack's output {output}"
+    ))
 }
 
 /// Nobody said where.

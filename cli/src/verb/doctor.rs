@@ -7,10 +7,10 @@ use domain::alarm::AlarmState;
 use domain::config::StageConfig;
 use domain::{ServiceName, StageName};
 use engine::{Ledger, Mention, Platform as _};
+use intake::wire::Desk;
 use serde::Serialize;
 
 use crate::book;
-use crate::command::Probed;
 use crate::failure::{Exit, Failure};
 use crate::screen::Report;
 use crate::session::Session;
@@ -106,7 +106,7 @@ impl Finding {
 impl Doctor {
     pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
         let mut findings = vec![who(session).await];
-        findings.extend(command(session).await);
+        findings.extend(desks(session).await);
         let platform = session.platform().await;
         findings.extend(ledger(session, platform.as_ref().ok()).await);
         if let Ok(platform) = &platform {
@@ -140,21 +140,39 @@ async fn who(session: &Session) -> Finding {
     }
 }
 
-/// The command function, and with it this machine's clock.
-async fn command(session: &Session) -> Vec<Finding> {
-    let commander = match session.commander().await {
-        Ok(commander) => commander,
-        Err(failure) => return vec![Finding::of("command", failure)],
-    };
-    match commander.probe().await {
-        Err(failure) => vec![Finding::of("command", failure)],
-        Ok(Probed { refusal, date }) => {
-            let takes = match refusal {
-                None => Finding::well("command", "it takes your requests"),
-                Some(failure) => Finding::of("command", failure),
-            };
-            let now = session.times.now;
-            vec![takes, clock(date.map(|date| now.duration_since(date)))]
+/// The functions that people ask, and with them this machine's clock.
+async fn desks(session: &Session) -> Vec<Finding> {
+    let (mut findings, mut date) = (Vec::new(), None);
+    for desk in [Desk::Command, Desk::Approval] {
+        let about = desk.function();
+        let probed = match session.commander(desk).await {
+            Ok(commander) => commander.probe().await,
+            Err(failure) => Err(failure),
+        };
+        findings.push(match probed {
+            Err(failure) => Finding::of(about, failure),
+            Ok(probed) => {
+                date = Some(probed.date);
+                takes(about, probed.refusal)
+            }
+        });
+    }
+    let now = session.times.now;
+    findings.extend(date.map(|date| clock(date.map(|date| now.duration_since(date)))));
+    findings
+}
+
+/// Whether a function takes this person's requests. Not everybody has to play each part.
+fn takes(about: &'static str, refusal: Option<Failure>) -> Finding {
+    match refusal {
+        None => Finding::well(about, "it takes your requests"),
+        Some(failure) => {
+            let part = failure.exit == Exit::NotAllowed;
+            let state = if part { State::Doubt } else { State::Ill };
+            Finding {
+                state,
+                ..Finding::of(about, failure)
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ async fn a_person_sees_the_plan_and_is_asked_and_a_script_is_not() {
     });
     let server = Server::acting(vec![Act::Answer(200, "", done.unwrap())]);
     let url = format!("http://{}/", server.address);
-    let approve = ["approve", "web", "dev", "1", "--command-url", &url];
+    let approve = ["approve", "web", "dev", "1", "--approval-url", &url];
 
     let (code, out, err) = told(&stack.lastgood(&approve).output().unwrap());
     assert_eq!((code, &*out), (2, ""));
@@ -194,7 +194,8 @@ fn looks(stack: &Stack) {
     // It takes no request there, says no time, and the stage's alarm does not exist.
     let server = Server::acting(vec![Act::Answer(400, "", String::new())]);
     let url = format!("http://{}/", server.address);
-    let (code, findings) = json(&["doctor", "--command-url", &url]);
+    let doctor = |url: &str| json(&["doctor", "--command-url", url, "--approval-url", url]);
+    let (code, findings) = doctor(&url);
     assert_eq!(code, 1, "{findings}");
     let state = |about: &str| {
         let mut all = findings.as_array().unwrap().iter();
@@ -204,6 +205,7 @@ fn looks(stack: &Stack) {
     for (about, expected) in [
         ("you", "well"),
         ("command", "well"),
+        ("approval", "well"),
         ("clock", "doubt"),
         ("ledger", "well"),
         ("due", "well"),
@@ -219,11 +221,19 @@ fn looks(stack: &Stack) {
         String::new(),
     )]);
     let url = format!("http://{}/", late.address);
-    let (_, findings) = json(&["doctor", "--command-url", &url]);
-    assert_eq!(
-        (&findings[1]["state"], &findings[2]["state"]),
-        (&"ill".into(), &"ill".into())
-    );
-    let repair = findings[1]["repair"].as_str().unwrap();
-    assert!(repair.contains("lambda:InvokeFunctionUrl"), "{repair}");
+    let (_, findings) = doctor(&url);
+    // Nobody has to play every part: who is not let in is told which policy it would take.
+    for (at, about, policy) in [
+        (1, "command", "ReleaserPolicyArn"),
+        (2, "approval", "ApproverPolicyArn"),
+    ] {
+        let finding = &findings[at];
+        assert_eq!(
+            (&finding["about"], &finding["state"]),
+            (&about.into(), &"doubt".into())
+        );
+        let repair = finding["repair"].as_str().unwrap();
+        assert!(repair.contains(policy), "{repair}");
+    }
+    assert_eq!(findings[3]["state"], "ill", "the clock: {findings}");
 }

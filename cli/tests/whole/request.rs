@@ -29,7 +29,7 @@ fn approve(server: &Server, extra: &[&str]) -> (i32, String, String) {
         "production",
         "17",
         "--yes",
-        "--command-url",
+        "--approval-url",
         &url,
     ];
     args.extend(extra);

@@ -151,6 +151,7 @@ fn wrong_usage_is_a_cause_its_evidence_and_one_hint() {
         let mut command = lastgood(args);
         command.env("LASTGOOD_TABLE", "t");
         command.env("LASTGOOD_COMMAND_URL", "https://abc/");
+        command.env("LASTGOOD_APPROVAL_URL", "https://def/");
         let (code, out, err) = told(&command.output().unwrap());
         assert_eq!((code, &*out), (2, ""), "{args:?}");
         all.push(format!("$ lastgood {}\n{err}", args.join(" ")));
@@ -184,6 +185,14 @@ fn what_is_not_set_is_named() {
     let (_, _, err) = told(&lastgood(&["thaw", "web"]).output().unwrap());
     assert!(
         err.contains("LASTGOOD_COMMAND_URL") && err.contains("--command-url"),
+        "{err}"
+    );
+    // The one address does not do for the other.
+    let mut command = lastgood(&["reject", "web", "dev", "1", "--reason", "no"]);
+    command.env("LASTGOOD_COMMAND_URL", "https://abc/");
+    let (_, _, err) = told(&command.output().unwrap());
+    assert!(
+        err.contains("LASTGOOD_APPROVAL_URL") && err.contains("--approval-url"),
         "{err}"
     );
     let mut command = lastgood(&["status", "--table", "t"]);

@@ -1,101 +1,13 @@
 //! A person asks for something.
 //!
-//! Behind a function URL with IAM authorisation: who asks is what AWS verified. A person's request
-//! is a fact like any other and goes through the same door; the answer says what was decided and
-//! why.
+//! Behind a function URL with IAM authorisation: who asks is what AWS verified. Everything but
+//! approvals is asked for here; whether somebody may ask is IAM's decision on this function alone.
 
-use domain::fact::{Asked, Request};
-use domain::file::Home;
-use domain::hint::Input;
-use engine::receive::receive;
-use engine::{EngineError, LedgerError, PlatformError};
-use intake::command::{Called, Response, Trouble, decode};
-use intake::wire::{Answer, Errand, Failure};
-use lambda::{Failed, House, serve};
+use intake::wire::Desk;
+use lambda::serve_requests;
 use lambda_runtime::Error;
-use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let house = &House::open().await?;
-    serve(async |event: Box<RawValue>| respond(house, &event).await).await
-}
-
-async fn respond(house: &House, event: &RawValue) -> Result<Response, Failed> {
-    let response = match decode(event.get().as_bytes()) {
-        Ok(called) => match answer(house, called).await {
-            Ok(answer) => Response::answer(&answer),
-            Err((trouble, failure)) => Response::failure(trouble, &failure),
-        },
-        Err(refusal) => {
-            tracing::warn!(%refusal, "refused");
-            Response::refusal(&refusal)
-        }
-    };
-    response.map_err(|error| Failed::report(&error))
-}
-
-async fn answer(house: &House, called: Called) -> Result<Answer, (Trouble, Failure)> {
-    let request = match called.command.ask.errand() {
-        Errand::Decide(request) => request,
-        Errand::Configure(file) => {
-            let home = Home {
-                account: house.home.account.clone(),
-                region: house.home.region.clone(),
-            };
-            let config = file.resolve(&home).map_err(|problems| {
-                let error = "the service file cannot be used".to_owned();
-                (Trouble::Request, Failure { error, problems })
-            })?;
-            Request::Configure {
-                config: Box::new(config),
-                found: Vec::new(),
-            }
-        }
-    };
-    let (service, by) = (called.command.service, called.by);
-    tracing::info!(%service, %by, "asked");
-    let asked = Asked {
-        id: called.command.id,
-        by,
-        request,
-    };
-    let input = Input::Asked { service, asked };
-    let turned = receive(&house.ledger, &house.platform, &house.clock, input).await;
-    let turned = turned.map_err(|error| trouble(&error))?.into_iter().next();
-    let turned = turned.ok_or_else(|| failure(Trouble::Corrupt, "nothing was decided"))?;
-    tracing::info!(verdict = ?turned.verdict, reason = %turned.reason, "decided");
-    let entries = turned
-        .entries
-        .into_iter()
-        .map(|sealed| sealed.entry)
-        .collect();
-    Ok(Answer {
-        verdict: turned.verdict,
-        reason: turned.reason,
-        entries,
-    })
-}
-
-fn failure(trouble: Trouble, error: impl std::fmt::Display) -> (Trouble, Failure) {
-    tracing::error!(%error, "no answer");
-    (
-        trouble,
-        Failure {
-            error: error.to_string(),
-            problems: Vec::new(),
-        },
-    )
-}
-
-fn trouble(error: &EngineError) -> (Trouble, Failure) {
-    let kind = match error {
-        EngineError::Ledger(LedgerError::Corrupt(_) | LedgerError::Newer { .. }) => {
-            Trouble::Corrupt
-        }
-        EngineError::Ledger(LedgerError::Stale | LedgerError::Unavailable(_))
-        | EngineError::Platform(PlatformError::Transient(_)) => Trouble::Unavailable,
-        EngineError::Platform(PlatformError::Terminal(_)) => Trouble::Request,
-    };
-    failure(kind, error)
+    serve_requests(Desk::Command).await
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::Identity;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{Answer, Command, Failure};
+use crate::wire::{Answer, Command, Desk, Failure};
 use crate::{Refusal, read};
 
 /// Largest request body, in bytes: a service file with all its stages has a few thousand.
@@ -61,11 +61,12 @@ struct Iam {
     user_arn: Option<String>,
 }
 
-/// Decodes a request.
+/// Decodes a request that came to a desk.
 ///
 /// # Errors
-/// When it comes from no function URL, AWS verified nobody, or the body is no request.
-pub fn decode(bytes: &[u8]) -> Result<Called, Refusal> {
+/// When it comes from no function URL, AWS verified nobody, the body is no request, or it belongs
+/// to another desk: IAM was asked about this one only.
+pub fn decode(bytes: &[u8], desk: Desk) -> Result<Called, Refusal> {
     read::limit(bytes, "the event", EVENT_BYTES_MAX)?;
     let expected = "a function URL";
     let event: UrlEvent = read::event(bytes, expected)?;
@@ -85,6 +86,11 @@ pub fn decode(bytes: &[u8]) -> Result<Called, Refusal> {
     command
         .check()
         .map_err(|error| Refusal::malformed("body", error))?;
+    let wanted = command.ask.desk();
+    if wanted != desk {
+        let output = wanted.output();
+        return Err(Refusal::OtherDesk { output });
+    }
     Ok(Called { by, command })
 }
 
@@ -173,7 +179,8 @@ impl Response {
     pub fn refusal(refusal: &Refusal) -> Result<Self, serde_json::Error> {
         let trouble = match refusal {
             Refusal::NoIdentity => Trouble::Identity,
-            Refusal::NotJson { .. }
+            Refusal::OtherDesk { .. }
+            | Refusal::NotJson { .. }
             | Refusal::Foreign { .. }
             | Refusal::Malformed { .. }
             | Refusal::TooLarge { .. }

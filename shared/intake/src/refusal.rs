@@ -42,6 +42,12 @@ pub enum Refusal {
         /// How large it may be.
         max: usize,
     },
+    /// A person's request that belongs to the other function URL.
+    #[error("this is asked for at another address: the stack's output {output}")]
+    OtherDesk {
+        /// The output that names it.
+        output: &'static str,
+    },
     /// A person's request without an identity that AWS verified.
     #[error("no identity that AWS verified: the function URL must have AWS_IAM authorisation")]
     NoIdentity,

@@ -107,6 +107,36 @@ pub enum Ask {
     },
 }
 
+/// Where something is asked for: each desk is a function with a URL of its own, and IAM says who
+/// may come to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desk {
+    /// Saying yes or no to a release.
+    Approval,
+    /// Everything else.
+    Command,
+}
+
+impl Desk {
+    /// The function that sits there.
+    #[must_use]
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Command => "command",
+        }
+    }
+
+    /// The output of the stack that names its URL.
+    #[must_use]
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Approval => "ApprovalUrl",
+            Self::Command => "CommandUrl",
+        }
+    }
+}
+
 /// What has to be done to answer a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
@@ -163,6 +193,20 @@ impl Command {
 }
 
 impl Ask {
+    /// Where it is asked for.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        match self {
+            Self::Approve { .. } | Self::Reject { .. } => Desk::Approval,
+            Self::Apply { .. }
+            | Self::Promote { .. }
+            | Self::Rollback { .. }
+            | Self::Cancel { .. }
+            | Self::Freeze { .. }
+            | Self::Thaw { .. } => Desk::Command,
+        }
+    }
+
     /// All reasons that are given.
     fn reasons(&self) -> impl Iterator<Item = &str> {
         let (first, second) = match self {

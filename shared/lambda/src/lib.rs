@@ -3,10 +3,14 @@
 
 #[cfg(feature = "house")]
 pub mod house;
+#[cfg(feature = "house")]
+pub mod requests;
 pub mod serve;
 pub mod stream;
 
 #[cfg(feature = "house")]
 pub use house::House;
+#[cfg(feature = "house")]
+pub use requests::serve_requests;
 pub use serve::{Failed, serve, start};
 pub use stream::serve_commits;

@@ -37,7 +37,11 @@ impl Environment {
         home: &Place,
         outputs: &Outputs,
     ) -> Result<Self, Trouble> {
-        let url = outputs.get("CommandUrl")?;
+        // The host name that AWS gives a function URL resolves nowhere.
+        let address = |output: &'static str| -> Result<String, Trouble> {
+            let url = outputs.get(output)?;
+            Ok(plain_address(endpoint, url).unwrap_or_else(|| url.to_owned()))
+        };
         let mut variables = vec![
             ("AWS_ACCESS_KEY_ID", home.account.clone()),
             ("AWS_DEFAULT_REGION", home.region.clone()),
@@ -45,11 +49,8 @@ impl Environment {
             ("AWS_REGION", home.region.clone()),
             ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET.to_owned()),
             ("LASTGOOD_ACCOUNT", home.account.clone()),
-            // The host name that AWS gives a function URL resolves nowhere.
-            (
-                "LASTGOOD_COMMAND_URL",
-                plain_address(endpoint, url).unwrap_or_else(|| url.to_owned()),
-            ),
+            ("LASTGOOD_APPROVAL_URL", address("ApprovalUrl")?),
+            ("LASTGOOD_COMMAND_URL", address("CommandUrl")?),
         ];
         for (variable, output) in OUTPUTS {
             variables.push((variable, outputs.get(output)?.to_owned()));

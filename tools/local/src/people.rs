@@ -17,20 +17,30 @@ pub struct Person {
 }
 
 /// Everybody.
-pub const PEOPLE: [Person; 2] = [
+pub const PEOPLE: [Person; 4] = [
     Person {
         name: "alice",
         role: "release manager",
-        policies: &["CommandPolicyArn"],
+        policies: &["ReleaserPolicyArn", "ApproverPolicyArn"],
     },
     Person {
         name: "ravi",
         role: "developer",
-        policies: &["CommandPolicyArn", "PublishPolicyArn"],
+        policies: &["ReleaserPolicyArn", "ApproverPolicyArn", "PublishPolicyArn"],
+    },
+    Person {
+        name: "mira",
+        role: "product owner, who approves and nothing else",
+        policies: &["ApproverPolicyArn"],
+    },
+    Person {
+        name: "vera",
+        role: "auditor, who only reads",
+        policies: &["ReaderPolicyArn"],
     },
 ];
 
-/// What both may do besides: look at everything, push images, send metrics. Nothing here deploys.
+/// What they may do besides: look at everything, push images, send metrics. Nothing here deploys.
 const LOOK_AND_BUILD: &str = r#"{
     "Version": "2012-10-17",
     "Statement": [{

@@ -18,7 +18,7 @@ use engine::{Clock as _, EngineError, Ledger as _, LedgerError, Platform as _, P
 use intake::command::{Called, Response, Trouble};
 use intake::hook::{Direction, HookAnswer, HookCall};
 use intake::stream::{self, BatchAnswer, Held};
-use intake::wire::{Answer, Errand, Failure};
+use intake::wire::{Answer, Desk, Errand, Failure};
 use intake::{Decoded, Refusal};
 
 use crate::bug::Bug;
@@ -136,7 +136,12 @@ async fn admit(ports: &Ports, decoded: Result<Decoded, Refusal>) -> Ended {
 }
 
 async fn respond(ports: &Ports, bytes: &[u8]) -> Ended {
-    let response = match intake::command::decode(bytes) {
+    // Which desk somebody may come to is IAM's to say, and there is no IAM here.
+    let decoded = match intake::command::decode(bytes, Desk::Command) {
+        Err(Refusal::OtherDesk { .. }) => intake::command::decode(bytes, Desk::Approval),
+        other => other,
+    };
+    let response = match decoded {
         Ok(called) => match answer(ports, called).await {
             Ok(answer) => Response::answer(&answer),
             Err(_) if ports.shared.bug == Some(Bug::PromiseTooMuch) => Response::answer(&PROMISE),

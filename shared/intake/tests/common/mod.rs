@@ -8,12 +8,13 @@ use intake::dockerhub::WebhookKey;
 use intake::image::Received;
 use intake::queue::QueueRecord;
 use intake::stream::{Held, StreamRecord};
-use intake::wire::Errand;
+use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
 
 /// Every function that receives events.
-pub(crate) const FUNCTIONS: [&str; 10] = [
+pub(crate) const FUNCTIONS: [&str; 11] = [
     "alarm-changed",
+    "approval",
     "artefact-uploaded",
     "command",
     "deployer",
@@ -44,7 +45,8 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
         "alarm-changed" => input(intake::cloudwatch::decode(bytes)),
         "deployment-changed" => input(intake::deployment::decode(bytes)),
         "lifecycle-hook" => taken(intake::hook::decode(bytes)),
-        "command" => taken(intake::command::decode(bytes).map(Asked::of)),
+        "approval" => taken(intake::command::decode(bytes, Desk::Approval).map(Asked::of)),
+        "command" => taken(intake::command::decode(bytes, Desk::Command).map(Asked::of)),
         "deployer" | "notifier" => batch(intake::stream::decode(bytes)),
         "slack" => queue(intake::queue::decode(bytes)),
         "reconciler" => taken(intake::schedule::decode(bytes)),

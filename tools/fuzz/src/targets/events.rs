@@ -6,7 +6,7 @@ use domain::chain::{Hash, Sealed};
 use intake::dockerhub::WebhookKey;
 use intake::image::Received;
 use intake::stream::Held;
-use intake::wire::Errand;
+use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
 
 use super::{Target, file, ledger, samples};
@@ -42,7 +42,8 @@ target!(IMAGE_PUSHED, "image-pushed", pushed);
 target!(DEPLOYMENT_CHANGED, "deployment-changed", |bytes| {
     hint(intake::deployment::decode(bytes));
 });
-target!(COMMAND, "command", command);
+target!(APPROVAL, "approval", |bytes| asked(bytes, Desk::Approval));
+target!(COMMAND, "command", |bytes| asked(bytes, Desk::Command));
 target!(DEPLOYER, "deployer", stream);
 target!(LIFECYCLE_HOOK, "lifecycle-hook", |bytes| {
     if let Some(intake::hook::HookCall::Ecs(hook)) = understood(intake::hook::decode(bytes)) {
@@ -126,8 +127,8 @@ fn assert_short(words: &str) {
     );
 }
 
-fn command(bytes: &[u8]) {
-    let Some(called) = understood(intake::command::decode(bytes)) else {
+fn asked(bytes: &[u8], desk: Desk) {
+    let Some(called) = understood(intake::command::decode(bytes, desk)) else {
         return;
     };
     let (id, by) = (called.command.id.clone(), called.by.clone());

@@ -44,6 +44,7 @@ impl Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     events::ALARM_CHANGED,
+    events::APPROVAL,
     events::ARTEFACT_UPLOADED,
     events::COMMAND,
     events::DEPLOYER,

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::world::{World, on};
 
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "alarm-changed",
+    "approval",
     "artefact-uploaded",
     "command",
     "deployment-changed",

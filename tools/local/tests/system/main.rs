@@ -1,6 +1,9 @@
 //! The whole system, started as `cargo local up` starts it, on a free port and in a folder of its
-//! own.
+//! own; and on it, the guides that people follow.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic")]
+
+mod guides;
+mod page;
 
 use std::{fs, time::Duration};
 
@@ -12,6 +15,7 @@ async fn a_system_starts_serves_and_leaves_nothing_behind() {
     let paths = Paths::of_repository().with_state(folder.path().to_owned());
     let options = Options {
         port: 0,
+        tick: Duration::from_secs(2),
         ..Options::laptop(paths.clone(), Screen::Silent)
     };
     let system = match System::start(options.clone()).await {
@@ -27,8 +31,12 @@ async fn a_system_starts_serves_and_leaves_nothing_behind() {
         Err(Trouble::AlreadyRunning { .. })
     ));
 
-    the_function_url_asks_for_a_signature(&system).await;
+    the_function_urls_ask_for_a_signature(&system).await;
     everybody_has_an_environment(&system, &paths);
+    let reader = tempfile::tempdir().unwrap();
+    if let Err(error) = guides::follow(&system, reader.path()).await {
+        panic!("{error:?}");
+    }
 
     let scratch = paths.scratch().display().to_string();
     assert!(runs_in(&scratch), "MiniStack runs in its scratch folder");
@@ -44,9 +52,11 @@ async fn a_system_starts_serves_and_leaves_nothing_behind() {
     panic!("something is left");
 }
 
-async fn the_function_url_asks_for_a_signature(system: &System) {
-    let url = system.environment().get("LASTGOOD_COMMAND_URL").unwrap();
-    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+async fn the_function_urls_ask_for_a_signature(system: &System) {
+    for variable in ["LASTGOOD_COMMAND_URL", "LASTGOOD_APPROVAL_URL"] {
+        let url = system.environment().get(variable).unwrap();
+        assert_eq!(reqwest::get(url).await.unwrap().status(), 403, "{variable}");
+    }
 }
 
 fn everybody_has_an_environment(system: &System, paths: &Paths) {
