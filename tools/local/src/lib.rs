@@ -20,6 +20,6 @@ pub mod verb;
 pub use crate::{
     paths::Paths,
     screen::Screen,
-    system::{Options, System},
+    system::{Options, System, neighbours},
     trouble::Trouble,
 };

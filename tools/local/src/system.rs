@@ -29,6 +29,9 @@ use crate::{
 pub const PORT: u16 = 4577;
 /// The account that the stack lives in; one of those AWS uses in its own examples.
 const ACCOUNT: &str = "111122223333";
+/// The account of targets elsewhere, and a Region of theirs.
+const NEIGHBOUR: &str = "444455556666";
+const FAR: &str = "ap-south-1";
 const REGION: &str = "eu-west-1";
 
 /// How a system is set up.
@@ -104,6 +107,15 @@ pub fn home() -> Place {
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
     }
+}
+
+/// Where else targets may live: another account, in the same Region and in another one.
+#[must_use]
+pub fn neighbours() -> [Place; 2] {
+    [REGION, FAR].map(|region| Place {
+        account: NEIGHBOUR.to_owned(),
+        region: region.to_owned(),
+    })
 }
 
 impl System {
@@ -294,10 +306,13 @@ async fn wire(
     let direct = format!("http://{}", ministack.address());
     let delivery = Delivery::start(delivery::Options {
         endpoint: direct.clone(),
-        accounts: vec![delivery::Place {
-            account: home.account.clone(),
-            region: home.region.clone(),
-        }],
+        accounts: std::iter::once(home)
+            .chain(&neighbours())
+            .map(|place| delivery::Place {
+                account: place.account.clone(),
+                region: place.region.clone(),
+            })
+            .collect(),
         tick: options.tick,
         unkind: options.unkind.clone(),
         retry_base: options.retry_base,

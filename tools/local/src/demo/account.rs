@@ -116,6 +116,14 @@ impl Account {
         .await
     }
 
+    /// An operation of EventBridge.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub async fn events(&self, operation: &str, input: Value) -> Result<Value> {
+        self.json("events", "AWSEvents", operation, input).await
+    }
+
     /// An operation of SQS.
     ///
     /// # Errors

@@ -51,6 +51,12 @@ impl Lastgood {
         })
     }
 
+    /// A variable of its environment.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name).map(str::to_owned)
+    }
+
     /// Runs it and waits for its end, however that is.
     ///
     /// # Errors

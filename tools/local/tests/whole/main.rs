@@ -7,12 +7,14 @@
     reason = "a test that cannot go on is to panic"
 )]
 
+mod accounts;
 mod alarms;
 mod events;
 mod floods;
 mod hooks;
 mod main_job;
 mod meanings;
+mod people;
 mod rights;
 mod uploads;
 mod world;

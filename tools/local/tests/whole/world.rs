@@ -108,6 +108,7 @@ impl World {
             .bucket(&self.bucket)
             .key(key)
             .metadata("version", build.version)
+            .metadata("author", build.author)
             .metadata("job", job)
             .metadata("build-number", build.number.to_string())
             .body(ByteStream::from(archive(build)?));
