@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod adopting;
 mod alarms;
 mod events;
 mod floods;
