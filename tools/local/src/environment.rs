@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use gateway::{Place, plain_address};
@@ -23,9 +23,13 @@ const OUTPUTS: [(&str, &str); 5] = [
     ("LASTGOOD_TOPIC", "TopicArn"),
 ];
 
-/// Variables and their values, in order.
+/// Variables and their values, in order, and where a shell finds `lastgood`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment(Vec<(&'static str, String)>);
+pub struct Environment {
+    variables: Vec<(&'static str, String)>,
+    /// The folder in which `lastgood` lies.
+    programs: PathBuf,
+}
 
 impl Environment {
     /// That of the home account's root.
@@ -36,6 +40,7 @@ impl Environment {
         endpoint: &str,
         home: &Place,
         outputs: &Outputs,
+        lastgood: &Path,
     ) -> Result<Self, Trouble> {
         // The host name that AWS gives a function URL resolves nowhere.
         let address = |output: &'static str| -> Result<String, Trouble> {
@@ -55,13 +60,16 @@ impl Environment {
         for (variable, output) in OUTPUTS {
             variables.push((variable, outputs.get(output)?.to_owned()));
         }
-        Ok(Self(variables))
+        Ok(Self {
+            variables,
+            programs: lastgood.parent().unwrap_or(lastgood).to_owned(),
+        })
     }
 
     /// The same for somebody with a key of their own.
     #[must_use]
     pub fn with_key(&self, key: &Key) -> Self {
-        let replaced = self.0.iter().map(|(name, value)| {
+        let replaced = self.variables.iter().map(|(name, value)| {
             let value = match *name {
                 "AWS_ACCESS_KEY_ID" => &key.access_key,
                 "AWS_SECRET_ACCESS_KEY" => &key.secret,
@@ -69,12 +77,17 @@ impl Environment {
             };
             (*name, value.clone())
         });
-        Self(replaced.collect())
+        Self {
+            variables: replaced.collect(),
+            programs: self.programs.clone(),
+        }
     }
 
     /// All variables, for a process that is started with them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
     }
 
     /// One variable.
@@ -96,6 +109,10 @@ impl Environment {
             self.iter()
                 .map(|(name, value)| format!("export {name}={}", quoted(value))),
         );
+        lines.push(format!(
+            "export PATH={}:\"$PATH\"",
+            quoted(&self.programs.display().to_string())
+        ));
         // A proxy must not be asked for this machine.
         for name in ["NO_PROXY", "no_proxy"] {
             lines.push(format!("export {name}=\"127.0.0.1${{{name}:+,${name}}}\""));
@@ -132,11 +149,14 @@ mod tests {
     use super::*;
 
     fn environment() -> Environment {
-        Environment(vec![
-            ("AWS_ACCESS_KEY_ID", "111122223333".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("LASTGOOD_TABLE", "it's a $table".to_owned()),
-        ])
+        Environment {
+            variables: vec![
+                ("AWS_ACCESS_KEY_ID", "111122223333".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+                ("LASTGOOD_TABLE", "it's a $table".to_owned()),
+            ],
+            programs: "/it's/target/debug".into(),
+        }
     }
 
     #[test]
@@ -153,7 +173,7 @@ mod tests {
             0o600
         );
         let script = ". \"$0\" && echo \"$AWS_ACCESS_KEY_ID|$AWS_SECRET_ACCESS_KEY|\
-                      $LASTGOOD_TABLE|$AWS_PROFILE|$NO_PROXY|$no_proxy\"";
+                      $LASTGOOD_TABLE|$AWS_PROFILE|$NO_PROXY|$no_proxy|${PATH%%:*}\"";
         let output = Command::new("sh")
             .args(["-c", script])
             .arg(&path)
@@ -165,7 +185,7 @@ mod tests {
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
             said,
-            "AKIA|s+/=|it's a $table||127.0.0.1,intranet|127.0.0.1\n"
+            "AKIA|s+/=|it's a $table||127.0.0.1,intranet|127.0.0.1|/it's/target/debug\n"
         );
     }
 

@@ -158,7 +158,7 @@ impl System {
             adopted.rules, adopted.schedules, adopted.mappings
         ));
 
-        let environment = Environment::of_root(&endpoint, &home, &outputs)?;
+        let environment = Environment::of_root(&endpoint, &home, &outputs, package.command_line())?;
         environment.write(&paths.environment("local"))?;
         let mut people = Vec::new();
         let iam = Emulator::new(address, ROOT_SECRET);
