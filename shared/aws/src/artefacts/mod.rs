@@ -10,6 +10,8 @@ mod image;
 mod labels;
 mod object;
 mod oci;
+#[cfg(test)]
+mod shaken;
 mod tarball;
 mod web;
 mod zipped;

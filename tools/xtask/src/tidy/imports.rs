@@ -10,7 +10,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("shared/intake", &["domain"]),
     ("shared/chat", &["domain"]),
     ("shared/engine", &["chat", "domain"]),
-    ("shared/aws", &["chat", "domain", "engine"]),
+    ("shared/aws", &["chat", "domain", "engine", "fuzz"]),
     ("shared/messenger", &["chat", "chatroom", "engine"]),
     ("shared/lambda", &["aws", "domain", "engine", "intake"]),
     (

@@ -52,6 +52,7 @@ fn of(challenge: &ChallengeRef<'_>) -> Option<Challenge> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artefacts::shaken::assert_answers;
 
     #[test]
     fn a_token_is_preferred_to_a_password() {
@@ -85,5 +86,17 @@ mod tests {
             let found = best([header].into_iter());
             assert_eq!(found.is_some(), header == "Basic", "{header}: {found:?}");
         }
+    }
+    #[test]
+    fn whatever_a_registry_asks_for_it_is_understood_or_not() {
+        const BOTH: &str = "Bearer realm=\"https://auth.docker.io/token\",\
+                            service=\"registry.docker.io\",scope=\"repository:shop/web:pull\",\
+                            Basic realm=\"a \\\"b\\\"\"";
+        let read = |bytes: &[u8]| {
+            if let Ok(header) = std::str::from_utf8(bytes) {
+                drop(best(std::iter::once(header)));
+            }
+        };
+        assert_answers("challenge", read, || vec![BOTH.into()]);
     }
 }
