@@ -165,7 +165,8 @@ fn newer_than(draft: &Draft, name: &StageName, release: ReleaseNumber) -> Option
     })
 }
 
-/// Puts an offer into a stage's queue; with `queue: newest` it takes the place of older ones.
+/// Puts an offer into a stage's queue; with `queue: newest` it takes the place of older ones. What
+/// has an older build gives way to what a person promotes in any queue: it could only go backwards.
 pub(super) fn put(
     draft: &mut Draft,
     name: &StageName,
@@ -181,18 +182,27 @@ pub(super) fn put(
             purpose,
             despite,
         },
-        why,
+        why.clone(),
     );
-    if !newest_only(draft) || purpose == Purpose::Rollback {
+    if purpose == Purpose::Rollback {
         return;
     }
-    let Some((_, stage)) = draft.pipeline.stage(name) else {
+    let (newest_only, by_hand) = (newest_only(draft), why == Reason::PersonAsked);
+    let pipeline = &draft.pipeline;
+    let Some((_, stage)) = pipeline.stage(name) else {
         return;
+    };
+    let older_build = |number| {
+        let builds = pipeline.release(number).zip(pipeline.release(release));
+        builds.is_some_and(|(theirs, mine)| theirs.build.is_older_than(&mine.build))
     };
     let older: Vec<_> = stage
         .waiting
         .iter()
-        .filter(|offer| offer.purpose == Purpose::Release && offer.release < release)
+        .filter(|offer| offer.purpose == Purpose::Release && offer.release != release)
+        .filter(|offer| {
+            (newest_only && offer.release < release) || (by_hand && older_build(offer.release))
+        })
         .map(|offer| (offer.id.clone(), offer.release))
         .collect();
     for (deployment, older) in older {

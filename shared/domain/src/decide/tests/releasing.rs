@@ -1,11 +1,11 @@
 //! Rules about releasing.
 
-use super::story::{Story, config, release, stage};
+use super::story::{ALICE, Story, config, release, stage};
 use crate::alarm::AlarmState;
 use crate::artefact::{Artefact, BuildFacts};
 use crate::config::{Queue, Source};
 use crate::entry::What;
-use crate::fact::{Answer, ArtefactFound, Despite, Fact, Proof};
+use crate::fact::{Answer, ArtefactFound, Despite, Fact, Proof, Request};
 use crate::pipeline::{Pipeline, WaitingOn};
 use crate::reason::Reason;
 
@@ -371,6 +371,31 @@ fn what_runs_holds_back_an_older_build_even_when_something_else_was_begun_last()
     dev.newest = Some(release(1));
     story.upload_built(3, Story::build(9));
     assert_eq!(story.wrote(), ["released", "held_back"]);
+}
+
+#[test]
+fn what_waits_with_an_older_build_gives_way_to_what_a_person_promotes() {
+    let mut story = Story::new();
+    story.alarm("dev", AlarmState::Alarm);
+    story.upload_built(1, Story::build(10));
+    let reject = Request::Reject {
+        stage: stage("dev"),
+        release: release(1),
+        reason: "not before the sale".into(),
+    };
+    story.ask(ALICE, reject);
+    story.upload_built(2, Story::build(9));
+    assert_eq!(story.wrote(), ["released", "offered", "waits"]);
+    let despite = Despite {
+        alarm: Some("this is the fix".into()),
+        quarantine: None,
+    };
+    story.promote("dev", 1, despite);
+    assert_eq!(story.wrote(), ["offered", "dropped", "start_asked"]);
+    assert!(
+        story.state("dev").waiting.is_empty(),
+        "else it went backwards"
+    );
 }
 
 #[test]
