@@ -19,6 +19,8 @@ pub(crate) enum Bug {
     LoseArtefact,
     /// 1: Artefacts that cannot be deployed become releases.
     BelieveArtefacts,
+    /// 1: Image sources are looked through once, and never again.
+    ForgetSources,
     /// 2: A deployment is begun without looking for one with the same mark.
     DeployTwice,
     /// 2: Deployer does not read the ledger again before it acts.
@@ -129,6 +131,7 @@ impl Bug {
                 stages.for_each(|stage| stage.newest = None);
             }
             Self::LoseArtefact
+            | Self::ForgetSources
             | Self::BelieveArtefacts
             | Self::DeployTwice
             | Self::DropFence
@@ -159,6 +162,7 @@ impl Bug {
             | Self::SkipStages
             | Self::DeployBackwards => true,
             Self::LoseArtefact
+            | Self::ForgetSources
             | Self::BelieveArtefacts
             | Self::DeployTwice
             | Self::DropFence

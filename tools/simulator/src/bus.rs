@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use domain::artefact::Content;
 use domain::hint::Subject;
 use domain::{SignedDuration, due};
 
@@ -25,6 +26,8 @@ pub(crate) struct Delivery {
     pub(crate) bytes: Rc<Vec<u8>>,
     pub(crate) tries: u32,
     pub(crate) to: Reply,
+    /// The image that is told of, when a look through its source would find it too.
+    pub(crate) image: Option<Content>,
 }
 
 /// Who waits for the answer.
@@ -44,6 +47,7 @@ impl Delivery {
             bytes: Rc::new(bytes),
             tries: 0,
             to: Reply::Nobody,
+            image: None,
         }
     }
 }
@@ -55,9 +59,8 @@ impl World {
         // "event-delivery-level").
         let best_effort = match delivery.function {
             Function::DeploymentChanged => is_of(&delivery, "aws.codedeploy"),
-            // An image whose push is lost becomes no release: a limit that is stated.
-            Function::ImagePushed
-            | Function::ArtefactUploaded
+            Function::ImagePushed => delivery.image.is_some(),
+            Function::ArtefactUploaded
             | Function::AlarmChanged
             | Function::LifecycleHook
             | Function::Command
@@ -68,6 +71,7 @@ impl World {
         self.shared.here.set(None);
         if best_effort && self.shared.strikes(Adversary::Lose) {
             self.shared.say(|| "    an event is lost".to_owned());
+            self.shared.unfound.borrow_mut().extend(delivery.image);
             return;
         }
         let times = if self.shared.strikes(Adversary::Double) {

@@ -8,12 +8,14 @@ use domain::artefact::BuildFacts;
 use domain::fact::RequestId;
 use domain::hint::Subject;
 use domain::{AlarmArn, Identity, ReleaseNumber, ServiceName, SignedDuration, StageName, due};
+use engine::Catalogues as _;
 use intake::wire::{Ask, Command};
 
 use crate::adversary::Adversary;
 use crate::bus::{Delivery, Reply};
 use crate::cloud::{Begin, Kind, Nature, Site, State, Stored};
 use crate::functions::{Answered, Ended};
+use crate::ledger::at_once;
 use crate::point::Function;
 use crate::render;
 use crate::scenario::people::{Who, apply, turn};
@@ -71,6 +73,7 @@ impl World {
                 let mut cloud = self.shared.cloud.borrow_mut();
                 if let Some(stored) = cloud.registry.get_mut(&content) {
                     stored.gone = true;
+                    self.shared.unfound.borrow_mut().remove(&content);
                     self.shared.say(|| format!("{} vanishes", stored.artefact));
                 }
             }
@@ -141,10 +144,16 @@ impl World {
             Pushed::Image { tag, .. } => tag.starts_with("main-"),
         };
         let content = stored.artefact.content();
+        // The first look through a source finds nothing new: what came before is not found.
+        let catalogue = at_once(self.shared.ledger.catalogue(&service));
+        let looked = catalogue.is_ok_and(|one| one.is_some_and(|one| one.seen.is_some()));
+        let image = (looked && wanted).then(|| content.clone());
         self.people.pushed.push((service, content, wanted));
         self.shared.cloud.borrow_mut().registry.put(stored);
         let bytes = render::pushed(pushed, self.shared.now.get());
-        self.deliver(Delivery::new(function, bytes));
+        let mut delivery = Delivery::new(function, bytes);
+        delivery.image = image;
+        self.deliver(delivery);
     }
 
     fn alarm(&mut self, alarm: &AlarmArn, state: AlarmState, voice: domain::alarm::Voice) {

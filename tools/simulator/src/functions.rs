@@ -12,9 +12,13 @@ use domain::{Commit, Entry, Fact, Hint, ServiceName};
 use engine::carry_out::{CarriedOut, carry_out};
 use engine::inspect::inspect;
 use engine::receive::receive;
+use engine::source::look_through;
 use engine::tell::tell;
 use engine::turn::{Turned, turn};
-use engine::{Clock as _, EngineError, Ledger as _, LedgerError, Platform as _, PlatformError};
+use engine::{
+    Catalogues as _, Clock as _, EngineError, Ledger as _, LedgerError, Platform as _,
+    PlatformError,
+};
 use intake::command::{Called, Response, Trouble};
 use intake::hook::{Direction, HookAnswer, HookCall};
 use intake::stream::{self, BatchAnswer, Held};
@@ -29,6 +33,8 @@ use crate::tally::name_of;
 
 /// Most pipelines looked at in one run.
 const PIPELINES_MAX: usize = 100;
+/// Most sources looked through in one run.
+const SOURCES_MAX: usize = 40;
 /// When ECS is to ask again after the stage could not be inspected, in seconds.
 const AGAIN_IN: u32 = 30;
 
@@ -210,6 +216,12 @@ async fn tick(ports: &Ports, bytes: &[u8]) -> Ended {
     for service in overdue.map_err(|error| error.to_string())? {
         if let Err(error) = take(ports, Input::Hint(Hint::Due { service })).await {
             trouble = Err(error.to_string());
+        }
+    }
+    let due = ports.sources_due(ports.now(), SOURCES_MAX).await;
+    for service in due.map_err(|error| error.to_string())? {
+        if let Err(error) = look_through(ports, ports, ports, &service).await {
+            ports.failed(&error);
         }
     }
     trouble

@@ -126,6 +126,7 @@ impl Shared {
         drop(cloud);
         if new {
             for sealed in &commit.entries {
+                self.found(&sealed.entry.what);
                 self.say(|| crate::story::entry(&commit.service, &sealed.entry));
             }
             self.outbox.borrow_mut().push(Rc::new(commit));

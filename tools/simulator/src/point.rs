@@ -24,6 +24,11 @@ pub(crate) enum Call {
     Services,
     Watchers,
     Overdue,
+    SourcesDue,
+    Catalogue,
+    KeepCatalogue,
+    /// The tags of a repository.
+    Listing,
     Examine,
     Obstacle,
     FindRunning,

@@ -275,8 +275,11 @@ impl Platform for Ports {
         }))
     }
 
-    async fn listing(&self, _source: &Source) -> Result<Vec<Listed>, PlatformError> {
-        self.platform(Call::Examine, |_| Vec::new()).await
+    async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
+        self.platform(Call::Listing, |shared| {
+            shared.cloud.borrow().registry.listing(source)
+        })
+        .await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use domain::announce::Announcement;
+use domain::artefact::Content;
 use domain::hint::Subject;
-use domain::{Commit, EntryId, SignedDuration, Timestamp};
+use domain::{Commit, EntryId, SignedDuration, Timestamp, What};
 use engine::memory::{Keep, MemoryLedger};
 use fastrand::Rng;
 
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: RefCell<Vec<Rc<Commit>>>,
     /// Calls that were given up and take effect all the same.
     pub(crate) late: RefCell<Vec<LateCall>>,
+    /// Images whose event was lost, and that have no place yet.
+    pub(crate) unfound: RefCell<BTreeSet<Content>>,
     pub(crate) heard: RefCell<BTreeSet<EntryId>>,
     pub(crate) audit: RefCell<Audit>,
     pub(crate) tally: RefCell<Tally>,
@@ -137,6 +140,23 @@ impl Shared {
         });
         if !goes_on {
             self.path("a lifecycle hook undid a deployment");
+        }
+    }
+
+    /// An artefact has its place. Nothing but a look through its source finds an image whose event
+    /// was lost.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only artefacts have a place"
+    )]
+    pub(crate) fn found(&self, what: &What) {
+        let content = match what {
+            What::Released { release } => release.artefact.content(),
+            What::ArtefactRejected { artefact, .. } => artefact.content(),
+            _ => return,
+        };
+        if self.unfound.borrow_mut().remove(&content) {
+            self.path("an image was found by looking through its source");
         }
     }
 

@@ -31,7 +31,8 @@ pub(crate) struct Tally {
 }
 
 /// Rare paths that a long run has to have taken.
-pub(crate) const PATHS: [&str; 19] = [
+pub(crate) const PATHS: [&str; 20] = [
+    "an image was found by looking through its source",
     "a start met a freeze at the last look",
     "nothing was begun because the switch for all could not be read",
     "a world in which all that is stored is read back",
@@ -121,6 +122,10 @@ fn strikes_at(point: Point) -> Vec<Adversary> {
             | Call::Services
             | Call::Watchers
             | Call::Overdue
+            | Call::SourcesDue
+            | Call::Catalogue
+            | Call::KeepCatalogue
+            | Call::Listing
             | Call::Examine
             | Call::Obstacle
             | Call::FindRunning

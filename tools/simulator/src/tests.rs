@@ -90,6 +90,7 @@ fn every_scenario_is_told_as_it_was() {
 fn planted_bugs_are_found() {
     for bug in [
         Bug::BelieveArtefacts,
+        Bug::ForgetSources,
         Bug::DropFence,
         Bug::ForgetGate,
         Bug::DeafToAlarms,

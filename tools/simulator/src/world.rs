@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use domain::{EntryId, SignedDuration, Timestamp, due};
-use engine::Ledger as _;
 use engine::memory::Keep;
+use engine::{Catalogues as _, Ledger as _};
 
 use crate::adversary::Adversary;
 use crate::bus::Delivery;
@@ -173,7 +173,8 @@ impl World {
         let now = self.shared.now.get();
         let ahead = due::after(now, crate::audit::SKEW);
         let overdue = self.shared.ledger.overdue(ahead, 1);
-        if crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty()) {
+        let overdue = crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty());
+        if overdue || self.sources_matter(ahead) {
             let bytes = render::tick(now);
             self.begin(Delivery::new(Function::Reconciler, bytes));
         }
@@ -184,7 +185,21 @@ impl World {
         self.at(due::after(now, SignedDuration::from_mins(1)), Event::Minute);
     }
 
+    /// Whether looking through a source may find something, or is the first look, which makes its
+    /// catalogue. All other looks would find what events have told.
+    fn sources_matter(&self, now: Timestamp) -> bool {
+        let due = |at| {
+            let due = self.shared.ledger.sources_due(at, 1);
+            crate::ledger::at_once(due).is_ok_and(|services| !services.is_empty())
+        };
+        let unfound = !self.shared.unfound.borrow().is_empty();
+        due(Timestamp::UNIX_EPOCH) || (unfound && due(now))
+    }
+
     fn anything_due(&self) -> bool {
+        if !self.shared.unfound.borrow().is_empty() {
+            return true;
+        }
         let overdue = self.shared.ledger.overdue(Timestamp::MAX, 1);
         crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty())
     }

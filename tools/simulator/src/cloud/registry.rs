@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::artefact::{BuildFacts, Content};
+use domain::catalogue::Listed;
+use domain::config::Source;
 use domain::fact::{ArtefactFound, Proof};
 use domain::{Artefact, Hint};
 
@@ -76,6 +78,29 @@ impl Registry {
             build: stored.build.clone(),
             proof,
         })
+    }
+
+    /// The tags of a source's repository. An archived image is listed, and cannot be pulled; it is
+    /// left out here, because nothing follows from it.
+    pub(crate) fn listing(&self, source: &Source) -> Vec<Listed> {
+        let Source::Ecr { repository: of, .. } = source else {
+            return Vec::new();
+        };
+        let listed = |stored: &Stored| match &stored.artefact {
+            Artefact::Image {
+                repository,
+                digest,
+                tag: Some(tag),
+                ..
+            } if repository == of => Some(Listed {
+                tag: tag.clone(),
+                digest: Some(digest.clone()),
+                pushed_at: None,
+            }),
+            Artefact::Image { .. } | Artefact::Oci { .. } | Artefact::Object { .. } => None,
+        };
+        let there = self.stored.values().filter(|stored| !stored.gone);
+        there.filter_map(listed).collect()
     }
 
     /// Why an artefact cannot be deployed any more.
