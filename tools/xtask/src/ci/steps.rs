@@ -19,7 +19,7 @@ const REGISTRY: (&str, &str) = ("docker-registry", "usr/bin/docker-registry");
 /// Tells tests where the registry is; those that need it are skipped without.
 const REGISTRY_VARIABLE: &str = "LASTGOOD_REGISTRY";
 /// Seeds of the adversary.
-const SEEDS: &str = "1000";
+const SEEDS: &str = "2000";
 /// How the names of service files end, which lie among the example templates.
 const SERVICE_FILE: &str = ".lastgood.yaml";
 
@@ -69,7 +69,7 @@ pub(super) static STEPS: [Step; 10] = [
     },
     Step {
         name: "sim",
-        what: "1,000 seeds violate nothing, and every planted bug is found",
+        what: "2,000 seeds violate nothing, and every planted bug is found",
         run: sim,
     },
     Step {
