@@ -35,6 +35,7 @@ pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
         | What::ArtefactRejected { .. }
         | What::Released { .. }
         | What::Recalled { .. }
+        | What::Scanned { .. }
         | What::Flooded { .. }
         | What::Switched { .. }
         | What::SwitchNoted { .. }
@@ -47,6 +48,7 @@ pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
 pub(crate) fn release_of(what: &What) -> Option<ReleaseNumber> {
     match what {
         What::Released { release } | What::Recalled { release } => Some(release.number),
+        What::Scanned { release, .. } => Some(*release),
         What::Adopted { release, .. }
         | What::HeldBack { release, .. }
         | What::Offered { release, .. }

@@ -71,6 +71,9 @@ fn hint(service: &ServiceName, reason: &Reason) -> Option<String> {
     if let Reason::Quarantined = reason {
         return Some("promote … --despite-quarantine REASON deploys it all the same".to_owned());
     }
+    if let Reason::Vulnerable { .. } = reason {
+        return Some("promote … --despite-findings REASON deploys it all the same".to_owned());
+    }
     let about_state = matches!(
         reason,
         Reason::NoSuchStage { .. }

@@ -207,8 +207,15 @@ impl StageView {
                 let release = waiting.release.number;
                 Some(format!("lastgood approve {service} {stage} {release}"))
             }
+            Some(WaitingOn::Scan { problem: Some(_) }) => {
+                let release = waiting.release.number;
+                Some(format!(
+                    "lastgood promote {service} {stage} {release} --despite-findings \"why\""
+                ))
+            }
             Some(
-                WaitingOn::Freeze { .. }
+                WaitingOn::Scan { problem: None }
+                | WaitingOn::Freeze { .. }
                 | WaitingOn::Window { .. }
                 | WaitingOn::Alarm { .. }
                 | WaitingOn::Stage { .. }

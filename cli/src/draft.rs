@@ -231,6 +231,7 @@ fn released(named: &str, seen: &SeenService) -> Result<(Vec<String>, Source), Fa
         region: main.region.parse::<Region>().map_err(wrong)?,
         repository: main.repository.to_owned(),
         tags: vec!["*".to_owned()],
+        max_severity: None,
     };
     let same = images.iter().filter(|(_, image)| image == main);
     Ok((same.map(|(name, _)| (*name).to_owned()).collect(), source))

@@ -87,9 +87,12 @@ impl Goal<'_> {
             What::Succeeded { stage, .. } | What::Adopted { stage, .. } => {
                 (stage == self.until).then_some(Exit::Done)
             }
-            // A freeze without an end needs a person too.
+            // A freeze without an end needs a person too, and so does a scan that cannot be had.
             What::Waits {
-                on: WaitingOn::Approval { .. } | WaitingOn::Freeze { until: None, .. },
+                on:
+                    WaitingOn::Approval { .. }
+                    | WaitingOn::Scan { problem: Some(_) }
+                    | WaitingOn::Freeze { until: None, .. },
                 ..
             } => Some(Exit::Waits),
             What::RolledBack { .. } => Some(Exit::RolledBack),
@@ -107,6 +110,7 @@ impl Goal<'_> {
             | What::ArtefactRejected { .. }
             | What::Released { .. }
             | What::Recalled { .. }
+            | What::Scanned { .. }
             | What::NothingToAdopt { .. }
             | What::Flooded { .. }
             | What::Offered { .. }

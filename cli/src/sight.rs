@@ -363,9 +363,14 @@ fn watched<'a>(
 pub(crate) fn moves(pipeline: &Pipeline, only: Option<&StageName>) -> bool {
     watched(pipeline, only).any(|(_, stage)| {
         let by_itself = |offer: &Offer| match &offer.on {
-            Some(WaitingOn::Approval { .. } | WaitingOn::Freeze { until: None, .. }) => false,
             Some(
-                WaitingOn::Freeze { .. }
+                WaitingOn::Approval { .. }
+                | WaitingOn::Scan { problem: Some(_) }
+                | WaitingOn::Freeze { until: None, .. },
+            ) => false,
+            Some(
+                WaitingOn::Scan { problem: None }
+                | WaitingOn::Freeze { .. }
                 | WaitingOn::Window { .. }
                 | WaitingOn::Alarm { .. }
                 | WaitingOn::Stage { .. }

@@ -105,11 +105,16 @@ impl Steps<'_> {
                     (false, false) => None,
                 }
             }
+            WaitingOn::Scan { problem: Some(_) } => Some(format!(
+                "lastgood promote {} --despite-findings \"why\"",
+                self.place(stage)
+            )),
             WaitingOn::Alarm { .. } => Some(format!(
                 "lastgood promote {} --despite-alarm \"why\"",
                 self.place(stage)
             )),
-            WaitingOn::Window { .. }
+            WaitingOn::Scan { problem: None }
+            | WaitingOn::Window { .. }
             | WaitingOn::Stage { .. }
             | WaitingOn::Turn { .. }
             | WaitingOn::Target { .. } => None,
@@ -205,11 +210,11 @@ impl Steps<'_> {
             }
             return Ok(steps);
         }
-        let typed = matches!(by, Reason::Quarantined).then(|| {
-            format!(
-                "lastgood promote {} --despite-quarantine \"why\"",
-                self.place(stage)
-            )
+        let quarantine = matches!(by, Reason::Quarantined).then_some("quarantine");
+        let findings = matches!(by, Reason::Vulnerable { .. }).then_some("findings");
+        let typed = quarantine.or(findings).map(|rule| {
+            let place = self.place(stage);
+            format!("lastgood promote {place} --despite-{rule} \"why\"")
         });
         Ok(vec![self.step(
             stage,

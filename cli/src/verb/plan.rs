@@ -42,6 +42,9 @@ pub(crate) struct Plan {
     /// As if a person deployed it although an alarm fires
     #[arg(long, conflicts_with = "rollback")]
     despite_alarm: bool,
+    /// As if a person deployed it whatever the scan of its image found
+    #[arg(long, conflicts_with = "rollback")]
+    despite_findings: bool,
     /// End with 7 when the stage would run something else
     #[arg(long)]
     check: bool,
@@ -56,6 +59,7 @@ impl Plan {
                 despite: Despite {
                     quarantine: why(self.despite_quarantine),
                     alarm: why(self.despite_alarm),
+                    findings: why(self.despite_findings),
                 },
             },
             to => Wish::Return {

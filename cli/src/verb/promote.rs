@@ -33,6 +33,9 @@ pub(crate) struct Promote {
     /// Deploy it although an alarm fires, because
     #[arg(long, value_name = "REASON")]
     despite_alarm: Option<String>,
+    /// Deploy it whatever its scan found, because
+    #[arg(long, value_name = "REASON")]
+    despite_findings: Option<String>,
 }
 
 impl Promote {
@@ -43,12 +46,14 @@ impl Promote {
             release,
             despite_quarantine,
             despite_alarm,
+            despite_findings,
         } = self;
         let wish = Wish::Deploy {
             release,
             despite: Despite {
                 quarantine: despite_quarantine.clone(),
                 alarm: despite_alarm.clone(),
+                findings: despite_findings.clone(),
             },
         };
         confirm::before(session, &service, &stage, wish).await?;
@@ -57,6 +62,7 @@ impl Promote {
             release,
             despite_quarantine,
             despite_alarm,
+            despite_findings,
         };
         session.ask(service, ask).await
     }

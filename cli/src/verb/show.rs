@@ -2,6 +2,7 @@
 
 use clap::Args;
 use domain::pipeline::Stage;
+use domain::scan::Scan;
 use domain::{Pipeline, Release, ReleaseNumber, ServiceName, StageName};
 use engine::Ledger;
 use serde::Serialize;
@@ -32,6 +33,8 @@ struct ReleaseView {
     service: ServiceName,
     release: Release,
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scan: Option<Scan>,
     stages: Vec<StandView>,
     entries: Vec<EntryView>,
 }
@@ -70,6 +73,7 @@ impl Show {
         let view = ReleaseView {
             service: service.clone(),
             label: release.label(),
+            scan: pipeline.scans.get(number).cloned(),
             stages: stands(&pipeline, *number),
             release,
             entries,
@@ -114,6 +118,12 @@ impl ReleaseView {
                 .irreversible
                 .then(|| "yes: going back would not bring the old state back".to_owned()),
         );
+        field("scan", self.scan.as_ref().map(words::scanned));
+        if let Some(Scan::Complete(findings)) = &self.scan {
+            for finding in &findings.worst {
+                field("", Some(finding.to_string()));
+            }
+        }
         for stand in &self.stages {
             lines.push(format!("  {:<12} {}", stand.stage.as_str(), stand.stands));
         }

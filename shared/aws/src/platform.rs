@@ -5,6 +5,7 @@ use domain::catalogue::Listed;
 use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
+use domain::scan::ScanFound;
 use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
 use engine::{Onlooker, Platform, PlatformError, Units};
 
@@ -36,6 +37,10 @@ impl Platform for AwsPlatform {
 
     async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
         artefacts::listing(&self.places, source).await
+    }
+
+    async fn scan(&self, artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+        artefacts::scan(&self.places, artefact).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -247,6 +247,7 @@ pub(crate) fn step(entry: &Entry, id: &EntryId) -> Option<(StageName, ReleaseNum
         | What::ArtefactRejected { .. }
         | What::Released { .. }
         | What::Recalled { .. }
+        | What::Scanned { .. }
         | What::Adopted { .. }
         | What::NothingToAdopt { .. }
         | What::Flooded { .. }
@@ -293,6 +294,10 @@ fn waits(on: &WaitingOn, id: &EntryId) -> Standing {
                 asked: id.clone(),
             };
         }
+        WaitingOn::Scan { problem: None } => "for the scan of its image".to_owned(),
+        WaitingOn::Scan {
+            problem: Some(problem),
+        } => format!("for a scan of its image to rely on: {problem}"),
         WaitingOn::Freeze { by, reason, .. } => format!("for {by}'s freeze to end: {reason}"),
         WaitingOn::Window { .. } => "for its window to open".to_owned(),
         WaitingOn::Alarm { names } => format!("for alarms to clear: {}", names.join(", ")),
@@ -311,6 +316,7 @@ fn ended(end: &Drop) -> String {
         Drop::Rejected { by, reason } => format!("rejected by {}: {reason}", by.short()),
         Drop::Expired => "expired: nobody approved it in time".to_owned(),
         Drop::Cancelled { by, reason } => format!("cancelled by {}: {reason}", by.short()),
+        Drop::Vulnerable(findings) => format!("refused: its scan found {findings}"),
         Drop::StageRemoved => "ended: the stage was removed".to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::MissingData;
 use crate::name::{AccountId, AlarmArn, Region, Registry, ServiceName, StageName};
+use crate::scan;
 use crate::window::Window;
 
 /// Most stages of one service.
@@ -71,6 +72,9 @@ pub enum Source {
         repository: String,
         /// Tags that make releases, `*` for any run of characters. Untagged pushes never do.
         tags: Vec<String>,
+        /// The worst that a scan may find; none when no scan is asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_severity: Option<scan::Severity>,
     },
     /// Images of a repository in any other registry.
     Oci {

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::StageConfig;
 use crate::pipeline::{Active, Offer, Phase, Pipeline, Stage, WaitingOn};
+use crate::scan::{SCAN_WITHIN, Scan};
 
 /// How long the platform may leave a request unanswered before it is looked for.
 pub const ANSWER_WITHIN: SignedDuration = SignedDuration::from_secs(60);
@@ -21,7 +22,7 @@ pub fn due_at(pipeline: &Pipeline) -> Option<Timestamp> {
     let stages = pipeline.config.iter().flat_map(|config| &config.stages);
     stages
         .filter_map(|stage| Some((stage, pipeline.stages.get(&stage.name)?)))
-        .filter_map(|(config, stage)| stage_due_at(config, stage))
+        .filter_map(|(config, stage)| stage_due_at(pipeline, config, stage))
         .chain(switch_due_at(pipeline))
         .min()
 }
@@ -43,12 +44,15 @@ fn switch_due_at(pipeline: &Pipeline) -> Option<Timestamp> {
         .min()
 }
 
-fn stage_due_at(config: &StageConfig, stage: &Stage) -> Option<Timestamp> {
+fn stage_due_at(pipeline: &Pipeline, config: &StageConfig, stage: &Stage) -> Option<Timestamp> {
     let active = stage
         .active
         .as_ref()
         .map(|active| active_due_at(config, active));
-    let waiting = stage.waiting.iter().filter_map(waiting_due_at).min();
+    let waiting = stage.waiting.iter();
+    let waiting = waiting
+        .filter_map(|offer| waiting_due_at(pipeline, offer))
+        .min();
     // When to call a person because an alarm did not clear after a rollback.
     let recovers = stage.recovers_until;
     active.into_iter().chain(waiting).chain(recovers).min()
@@ -67,8 +71,21 @@ fn active_due_at(config: &StageConfig, active: &Active) -> Timestamp {
     }
 }
 
-fn waiting_due_at(waiting: &Offer) -> Option<Timestamp> {
+/// When to ask for the scan of an offer that waits for it; none when it waits for no scan.
+#[must_use]
+pub fn scan_due_at(pipeline: &Pipeline, waiting: &Offer) -> Option<Timestamp> {
+    matches!(waiting.on, Some(WaitingOn::Scan { .. })).then(|| {
+        let known = pipeline.scans.get(&waiting.release);
+        known
+            .and_then(Scan::again_at)
+            .unwrap_or_else(|| after(waiting.offered_at, SCAN_WITHIN))
+    })
+}
+
+fn waiting_due_at(pipeline: &Pipeline, waiting: &Offer) -> Option<Timestamp> {
     match waiting.on.as_ref()? {
+        // When to ask for a scan of which nothing was heard.
+        WaitingOn::Scan { .. } => scan_due_at(pipeline, waiting),
         // When to let the request expire.
         WaitingOn::Approval { expires_at, .. } => Some(*expires_at),
         // When to try again because a freeze ended.

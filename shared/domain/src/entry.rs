@@ -14,9 +14,11 @@ use crate::fact::{Despite, RequestId};
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
 use crate::pipeline::{Cause, Freeze, WaitingOn};
 use crate::reason::Reason;
+use crate::scan::Scan;
 use crate::switch::Switch;
 
 pub use crate::call::Call;
+pub use crate::drop::Drop;
 pub use crate::order::{Action, AlarmsAtStart, Order, StopOrder};
 
 /// The format every entry is written in. Raised when an older reader could misread a newer entry.
@@ -92,6 +94,13 @@ pub enum What {
     Recalled {
         /// The release.
         release: Arc<Release>,
+    },
+    /// What is known of the scan of a release's image changed.
+    Scanned {
+        /// The release.
+        release: ReleaseNumber,
+        /// What is known now.
+        scan: Scan,
     },
     /// What already ran on a stage became its first last good.
     Adopted {
@@ -382,35 +391,6 @@ pub enum Purpose {
     Rollback,
 }
 
-/// How a deployment can end before it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Drop {
-    /// A newer release reached the same gate.
-    Superseded {
-        /// The newer one.
-        by: ReleaseNumber,
-    },
-    /// A person said no.
-    Rejected {
-        /// Who.
-        by: Identity,
-        /// Why.
-        reason: String,
-    },
-    /// Nobody answered in time. Not the same as a no.
-    Expired,
-    /// A person ended it.
-    Cancelled {
-        /// Who.
-        by: Identity,
-        /// Why.
-        reason: String,
-    },
-    /// The stage left the configuration.
-    StageRemoved,
-}
-
 impl What {
     /// The action it asks for, if any.
     #[must_use]
@@ -425,6 +405,7 @@ impl What {
             | Self::ArtefactRejected { .. }
             | Self::Released { .. }
             | Self::Recalled { .. }
+            | Self::Scanned { .. }
             | Self::Adopted { .. }
             | Self::NothingToAdopt { .. }
             | Self::Flooded { .. }

@@ -9,6 +9,7 @@ use crate::artefact::{Artefact, BuildFacts, Content};
 use crate::config::ServiceConfig;
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
 use crate::pipeline::Freeze;
+use crate::scan::Scanned;
 use crate::switch::Switch;
 
 /// What happened outside.
@@ -16,6 +17,8 @@ use crate::switch::Switch;
 pub enum Fact {
     /// An artefact is there. Its key: [`Artefact::id`].
     Artefact(ArtefactFound),
+    /// An image's scan was looked for. Its key: the image and what the scan came to.
+    Scanned(Scanned),
     /// An alarm changed. Its key: the alarm and CloudWatch's time of the change.
     Alarm(AlarmSeen),
     /// What is true about one attempt on one stage. Its key: the attempt and what it came to.
@@ -275,4 +278,7 @@ pub struct Despite {
     /// Deploy although an alarm fires: how a fix is shipped into a fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// Deploy although the image's scan found too much, or nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<String>,
 }

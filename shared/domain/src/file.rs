@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::MissingData;
 use crate::config::{Hook, Queue, SmokeCheck, TaskBase};
 use crate::name::{AccountId, Region};
+use crate::scan::Severity;
 
 mod check;
 mod resolve;
@@ -115,6 +116,10 @@ pub struct EcrSource {
     /// The registry's Region; the ledger's when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The worst that ECR's or Inspector's scan may find. A release is held until its image's scan
+    /// is complete, and refused when it found worse. No scan is asked for when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_severity: Option<Severity>,
 }
 
 /// Images of a repository of any registry that speaks the OCI distribution API.

@@ -48,6 +48,17 @@ pub enum Hint {
         /// The tag; untagged pushes have none.
         tag: Option<String>,
     },
+    /// ECR or Inspector says that an image's scan moved on.
+    Scan {
+        /// The registry's account.
+        account: AccountId,
+        /// The registry's Region.
+        region: Region,
+        /// The repository.
+        repository: String,
+        /// `sha256:…`.
+        digest: String,
+    },
     /// Somebody says that a tag of a registry points to something new. It may be forged, and names
     /// no digest.
     Tag {

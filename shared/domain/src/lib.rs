@@ -11,7 +11,8 @@
 //!
 //! What lives where: the words as types ([`name`], [`artefact`], [`config`], [`pipeline`]), what
 //! comes in ([`fact`], [`hint`]), what goes out ([`entry`], [`reason`], [`announce`]), and the
-//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`], [`catalogue`]).
+//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`], [`catalogue`],
+//! [`scan`]).
 
 pub mod alarm;
 pub mod announce;
@@ -23,6 +24,7 @@ pub mod chain;
 pub mod commit;
 pub mod config;
 pub mod decide;
+pub mod drop;
 pub mod due;
 pub mod entry;
 pub mod fact;
@@ -33,6 +35,7 @@ pub mod name;
 pub mod order;
 pub mod pipeline;
 pub mod reason;
+pub mod scan;
 pub mod switch;
 pub mod wanted;
 pub mod window;

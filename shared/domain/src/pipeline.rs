@@ -15,6 +15,7 @@ use crate::config::{ServiceConfig, StageConfig};
 use crate::entry::Purpose;
 use crate::fact::{Despite, RequestId};
 use crate::name::{AlarmArn, EntryId, Identity, ReleaseNumber, ServiceName, StageName};
+use crate::scan::Scan;
 use crate::switch::Switch;
 
 /// The format the snapshot is written in. A function that meets a newer one leaves it alone:
@@ -49,6 +50,9 @@ pub struct Pipeline {
     pub last_release: u64,
     /// A bounded tail of releases, and every one a stage refers to.
     pub releases: BTreeMap<ReleaseNumber, Arc<Release>>,
+    /// What is known of the scans of releases that are held here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scans: BTreeMap<ReleaseNumber, Scan>,
     /// The stages' states, for each configured stage.
     pub stages: BTreeMap<StageName, Stage>,
     /// What is believed about alarms of configured stages.
@@ -153,6 +157,11 @@ pub struct Approval {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingOn {
+    /// For the scan of its image.
+    Scan {
+        /// Why there is nothing to rely on; none while it may still end.
+        problem: Option<String>,
+    },
     /// For people to say yes.
     Approval {
         /// How many more.
@@ -351,6 +360,7 @@ impl Pipeline {
             config: None,
             last_release: 0,
             releases: BTreeMap::new(),
+            scans: BTreeMap::new(),
             stages: BTreeMap::new(),
             alarms: BTreeMap::new(),
             freeze: None,

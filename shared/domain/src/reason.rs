@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{EntryId, ReleaseNumber, StageName};
+use crate::scan::TooBad;
 
 /// Why a decision is as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,13 @@ pub enum Reason {
     },
     /// The release is quarantined on the stage.
     Quarantined,
+    /// The image's scan found more than its source lets through.
+    FindingsTooBad,
+    /// The same, said to who asks for it all the same.
+    Vulnerable {
+        /// What was found.
+        findings: TooBad,
+    },
     /// An alarm was already firing.
     AlarmFiringBefore {
         /// Its name.
@@ -226,6 +234,7 @@ impl Reason {
                 | Self::ApprovalExpired
                 | Self::NotGoodBefore { .. }
                 | Self::Quarantined
+                | Self::Vulnerable { .. }
                 | Self::NeverGood { .. }
                 | Self::NothingToReturnTo
                 | Self::NotFrozen
@@ -283,6 +292,10 @@ impl fmt::Display for Reason {
             Self::Irreversible => f.write_str("going back would not bring the old state back"),
             Self::OlderThanStage { than } => write!(f, "its build is older than release {than}"),
             Self::Quarantined => f.write_str("it was rolled back on this stage and is quarantined"),
+            Self::FindingsTooBad => {
+                f.write_str("the scan found more than the service file lets through")
+            }
+            Self::Vulnerable { findings } => write!(f, "its scan found {findings}"),
             Self::AlarmFiringBefore { alarm } => {
                 write!(f, "alarm {alarm} was firing before it began")
             }

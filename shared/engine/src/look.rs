@@ -1,13 +1,16 @@
 //! One look: of a hint it makes facts, by asking the platform what is true now. Whoever brought the
 //! hint, the truth about a deployment or an artefact is read here and nowhere else.
 
+use std::collections::BTreeSet;
+
 use domain::commit::Watcher;
-use domain::config::ServiceConfig;
+use domain::config::{ServiceConfig, Source};
 use domain::fact::{Found, Observed, Progress, Running};
 use domain::hint::Subject;
 use domain::name::UNCLAIMED;
-use domain::pipeline::{How, Phase, Pipeline};
-use domain::{Fact, Hint, ServiceName, StageName};
+use domain::pipeline::{How, Phase, Pipeline, WaitingOn};
+use domain::scan::{ScanFound, Scanned};
+use domain::{Artefact, Fact, Hint, ReleaseNumber, ServiceName, StageName};
 
 use crate::EngineError;
 use crate::ports::{Ledger, LedgerError, Mention, Platform, PlatformError};
@@ -24,6 +27,19 @@ pub async fn look(
     match hint {
         Hint::Object { .. } | Hint::Image { .. } | Hint::Tag { .. } => {
             artefact(ledger, platform, hint).await
+        }
+        Hint::Scan {
+            account,
+            region,
+            repository,
+            digest,
+        } => {
+            let subject = Subject::Repository {
+                account: account.clone(),
+                region: region.clone(),
+                repository: repository.clone(),
+            };
+            scans_told(ledger, platform, &subject, digest).await
         }
         Hint::EcsDeployment { service_arn, .. } => {
             deployment(ledger, platform, &Subject::EcsService(service_arn.clone())).await
@@ -106,9 +122,10 @@ async fn claimants(ledger: &impl Ledger, hint: &Hint) -> Result<Vec<ServiceName>
             };
             (subject, "")
         }
-        Hint::EcsDeployment { .. } | Hint::CodeDeployDeployment { .. } | Hint::Due { .. } => {
-            return Ok(Vec::new());
-        }
+        Hint::Scan { .. }
+        | Hint::EcsDeployment { .. }
+        | Hint::CodeDeployDeployment { .. }
+        | Hint::Due { .. } => return Ok(Vec::new()),
     };
     let mut fitting: Vec<(usize, ServiceName)> = ledger
         .watchers(&subject)
@@ -150,8 +167,78 @@ async fn deployment(
     Ok(facts)
 }
 
-/// Everything about a service that is overdue: each active deployment, and the passing of time. A
-/// stage that cannot be looked at now keeps no other waiting; it is due again in a minute.
+/// A scan of a repository's image moved on: looks at the release with that digest, and at those
+/// that wait for their scan. What is scanned of a multi-architecture image are its parts, whose
+/// digests no release has.
+async fn scans_told(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    subject: &Subject,
+    digest: &str,
+) -> Result<Vec<(ServiceName, Fact)>, EngineError> {
+    let mut facts = Vec::new();
+    for watcher in ledger.watchers(subject).await? {
+        let Watcher::Source { service, .. } = watcher else {
+            continue;
+        };
+        let pipeline = ledger.load(&service, &Mention::Nothing).await?.pipeline;
+        if !pipeline.config.as_deref().is_some_and(asks_for_scans) {
+            continue;
+        }
+        let mut asked = waiting_for_scans(&pipeline);
+        let mut releases = pipeline.releases.values();
+        let told = releases.find(|release| {
+            matches!(&release.artefact, Artefact::Image { digest: of, .. } if of == digest)
+        });
+        asked.extend(told.map(|release| release.number));
+        for number in asked {
+            let fact = scan(platform, &pipeline, number).await?;
+            facts.extend(fact.map(|fact| (service.clone(), fact)));
+        }
+    }
+    Ok(facts)
+}
+
+fn asks_for_scans(config: &ServiceConfig) -> bool {
+    matches!(
+        &config.source,
+        Source::Ecr {
+            max_severity: Some(_),
+            ..
+        }
+    )
+}
+
+fn waiting_for_scans(pipeline: &Pipeline) -> BTreeSet<ReleaseNumber> {
+    let offers = pipeline.stages.values().flat_map(|stage| &stage.waiting);
+    offers
+        .filter(|offer| matches!(offer.on, Some(WaitingOn::Scan { .. })))
+        .map(|offer| offer.release)
+        .collect()
+}
+
+/// What a release's scan found. A registry that will never tell is an answer too.
+async fn scan(
+    platform: &impl Platform,
+    pipeline: &Pipeline,
+    number: ReleaseNumber,
+) -> Result<Option<Fact>, EngineError> {
+    let Some(release) = pipeline.releases.get(&number) else {
+        return Ok(None);
+    };
+    let found = match platform.scan(&release.artefact).await {
+        Err(PlatformError::Terminal(problem)) => ScanFound::Unclear(problem),
+        asked => asked?,
+    };
+    Ok(Some(Fact::Scanned(Scanned {
+        artefact: release.artefact.id(),
+        found,
+    })))
+}
+
+/// Everything about a service that is overdue: each active deployment, each scan that is waited
+/// for, and the passing of time. What cannot be looked at now keeps nothing else waiting; it is due
+/// again in a minute.
 async fn due(
     ledger: &impl Ledger,
     platform: &impl Platform,
@@ -164,6 +251,14 @@ async fn due(
             Ok(fact) => facts.extend(fact.map(|fact| (service.clone(), fact))),
             Err(error) => {
                 tracing::error!(%service, %stage, %error, "the stage cannot be looked at")
+            }
+        }
+    }
+    for number in waiting_for_scans(&pipeline) {
+        match scan(platform, &pipeline, number).await {
+            Ok(fact) => facts.extend(fact.map(|fact| (service.clone(), fact))),
+            Err(error) => {
+                tracing::error!(%service, release = %number, %error, "the scan cannot be looked for")
             }
         }
     }

@@ -12,6 +12,7 @@ use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
 use domain::pipeline::Pipeline;
+use domain::scan::ScanFound;
 use domain::switch::Switch;
 use domain::{
     AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, Timestamp,
@@ -163,6 +164,9 @@ pub trait Platform {
     /// What an image source offers now, tags that make no release too. Nothing for sources that
     /// need not be looked through.
     async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError>;
+
+    /// What the scan of an image found, as far as it is. Nothing else is scanned.
+    async fn scan(&self, artefact: &Artefact) -> Result<ScanFound, PlatformError>;
 
     /// Whether an artefact can still be deployed; `Some(why not)`, for people.
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError>;

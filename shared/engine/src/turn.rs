@@ -113,7 +113,8 @@ fn mention(fact: &Fact) -> Mention {
             | Request::Freeze { .. }
             | Request::Thaw { .. } => Mention::Nothing,
         },
-        Fact::Alarm(_)
+        Fact::Scanned(_)
+        | Fact::Alarm(_)
         | Fact::Observed(_)
         | Fact::Acted(_)
         | Fact::Switched(_)

@@ -1,5 +1,6 @@
-//! ECR's events through EventBridge: an image was pushed. Whether its tag makes a release is
-//! decided later.
+//! ECR's events through EventBridge: an image was pushed, or scanned; and Inspector's, which scans
+//! in ECR's place where enhanced scanning is on. Whether a tag makes a release is decided later,
+//! and what a scan found is looked up: an event may be late, and tells of one architecture only.
 
 use domain::Hint;
 use domain::hint::Input;
@@ -10,6 +11,15 @@ use crate::{Decoded, Ignored, Refusal, read};
 
 /// EventBridge's name for ECR.
 pub(crate) const SOURCE: &str = "aws.ecr";
+/// EventBridge's name for Inspector.
+const INSPECTOR: &str = "aws.inspector2";
+/// The kind that tells of basic scans, ended well or not.
+const IMAGE_SCAN: &str = "ECR Image Scan";
+/// The kind that tells of an enhanced scan that has ended. (`Inspector2 Finding` comes once for
+/// each finding, after the same look would have found them all.)
+const INSPECTOR_SCAN: &str = "Inspector2 Scan";
+/// Longest ARN of a repository, in bytes.
+const ARN_BYTES_MAX: usize = 512;
 /// The kind that tells of pushes, deletions and archiving.
 const IMAGE_ACTION: &str = "ECR Image Action";
 /// The action that brings an artefact.
@@ -34,17 +44,46 @@ struct Detail {
     image_tag: Option<String>,
 }
 
-/// Decodes an event of ECR.
+/// What both kinds of scans tell alike.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ScanDetail {
+    /// Inspector writes the repository's whole ARN.
+    repository_name: Option<String>,
+    image_digest: Option<String>,
+}
+
+/// Decodes an event of ECR, or one of Inspector about an image.
 ///
 /// # Errors
-/// When it is no event of ECR, or tells of a push without saying of what.
+/// When it is no such event, or tells of a push or a scan without saying of what.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Refusal> {
-    let envelope = Envelope::from(bytes, SOURCE)?;
-    if envelope.detail_type() != IMAGE_ACTION {
-        return Ok(Decoded::Ignored(Ignored::other_kind(
-            envelope.detail_type(),
-        )));
+    let envelope = Envelope::read(bytes, SOURCE)?;
+    match (envelope.source(), envelope.detail_type()) {
+        (SOURCE, IMAGE_ACTION) => image_action(&envelope),
+        (SOURCE, IMAGE_SCAN) | (INSPECTOR, INSPECTOR_SCAN) => scan(&envelope),
+        (SOURCE | INSPECTOR, other) => Ok(Decoded::Ignored(Ignored::other_kind(other))),
+        _ => Err(envelope.foreign(SOURCE)),
     }
+}
+
+fn scan(envelope: &Envelope<'_>) -> Result<Decoded, Refusal> {
+    let detail: ScanDetail = envelope.detail()?;
+    let path = "detail.repository-name";
+    let named = read::filled(detail.repository_name, path, ARN_BYTES_MAX)?;
+    let repository = match named.split_once(":repository/") {
+        Some((_, repository)) => repository.to_owned(),
+        None => named,
+    };
+    Ok(Decoded::Input(Input::Hint(Hint::Scan {
+        account: envelope.account()?,
+        region: envelope.region()?,
+        repository: read::filled(Some(repository), path, REPOSITORY_BYTES_MAX)?,
+        digest: digest(detail.image_digest)?,
+    })))
+}
+
+fn image_action(envelope: &Envelope<'_>) -> Result<Decoded, Refusal> {
     let detail: Detail = envelope.detail()?;
     let action = read::filled(detail.action_type, "detail.action-type", TAG_BYTES_MAX)?;
     if action != PUSH {

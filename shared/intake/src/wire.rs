@@ -68,6 +68,9 @@ pub enum Ask {
         /// Why to deploy it although an alarm fires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         despite_alarm: Option<String>,
+        /// Why to deploy it whatever the scan of its image found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        despite_findings: Option<String>,
     },
     /// Go back, to last good or to an earlier good release.
     Rollback {
@@ -209,20 +212,25 @@ impl Ask {
 
     /// All reasons that are given.
     fn reasons(&self) -> impl Iterator<Item = &str> {
-        let (first, second) = match self {
-            Self::Apply { .. } | Self::Thaw { .. } => (None, None),
-            Self::Approve { reason, .. } => (reason.as_deref(), None),
+        let all = match self {
+            Self::Apply { .. } | Self::Thaw { .. } => [None; 3],
+            Self::Approve { reason, .. } => [reason.as_deref(), None, None],
             Self::Promote {
                 despite_quarantine,
                 despite_alarm,
+                despite_findings,
                 ..
-            } => (despite_quarantine.as_deref(), despite_alarm.as_deref()),
+            } => [
+                despite_quarantine.as_deref(),
+                despite_alarm.as_deref(),
+                despite_findings.as_deref(),
+            ],
             Self::Reject { reason, .. }
             | Self::Rollback { reason, .. }
             | Self::Cancel { reason, .. }
-            | Self::Freeze { reason, .. } => (Some(reason.as_str()), None),
+            | Self::Freeze { reason, .. } => [Some(reason.as_str()), None, None],
         };
-        first.into_iter().chain(second)
+        all.into_iter().flatten()
     }
 
     /// What has to be done to answer it.
@@ -253,10 +261,12 @@ impl Ask {
                 release,
                 despite_quarantine,
                 despite_alarm,
+                despite_findings,
             } => {
                 let despite = Despite {
                     quarantine: despite_quarantine,
                     alarm: despite_alarm,
+                    findings: despite_findings,
                 };
                 Request::Promote {
                     stage,

@@ -13,6 +13,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::hint::Subject;
+use domain::scan::ScanFound;
 use domain::{
     AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, SignedDuration,
     Timestamp, due,
@@ -280,6 +281,10 @@ impl Platform for Ports {
             shared.cloud.borrow().registry.listing(source)
         })
         .await
+    }
+
+    async fn scan(&self, _artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+        self.platform(Call::Examine, |_| ScanFound::Pending).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

@@ -125,6 +125,8 @@ fn waiting(
             Some(WaitingOn::Freeze { until, .. }) => until.is_none_or(|until| until > now),
             Some(WaitingOn::Window { opens_at }) => opens_at.is_none_or(|opens| opens > now),
             Some(WaitingOn::Alarm { .. }) => !book.pipeline.firing(config).is_empty(),
+            // No image of this world asks for scans.
+            Some(WaitingOn::Scan { .. }) => false,
             // Behind one that waits for something else.
             Some(WaitingOn::Turn { .. }) => state.waiting.len() > 1,
             Some(WaitingOn::Stage { .. } | WaitingOn::Target { .. }) | None => false,

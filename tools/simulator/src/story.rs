@@ -109,6 +109,7 @@ fn words(what: &What) -> String {
         }
         What::Released { release } => format!("release {}: {}", release.number, release.artefact),
         What::Recalled { release } => format!("release {} is taken up again", release.number),
+        What::Scanned { release, .. } => format!("the scan of release {release} moved on"),
         What::Adopted { stage, release } => format!("{stage}: release {release} is its last good"),
         What::NothingToAdopt { stage } => format!("{stage}: has nothing to go back to"),
         What::Flooded { count } => format!("{count} releases within a minute"),
@@ -261,6 +262,7 @@ fn around(what: &What) -> String {
 
 fn waits(on: &WaitingOn) -> String {
     match on {
+        WaitingOn::Scan { .. } => "for its scan".to_owned(),
         WaitingOn::Approval { missing, .. } => format!("for {missing} to approve"),
         WaitingOn::Freeze { by, .. } => format!("for the freeze of {by} to end"),
         WaitingOn::Window { .. } => "for a window to open".to_owned(),
@@ -274,6 +276,7 @@ fn waits(on: &WaitingOn) -> String {
 fn dropped(end: &Drop) -> String {
     match end {
         Drop::Superseded { by } => format!("is superseded by {by}"),
+        Drop::Vulnerable(findings) => format!("is refused: {findings}"),
         Drop::Rejected { by, .. } => format!("is rejected by {}", by.short()),
         Drop::Expired => "waited too long".to_owned(),
         Drop::Cancelled { by, .. } => format!("is cancelled by {}", by.short()),

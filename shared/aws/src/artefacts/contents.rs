@@ -97,6 +97,12 @@ impl Manifest {
         serde_json::from_slice(bytes)
             .map_err(|error| format!("the manifest of {digest} cannot be read: {error}"))
     }
+
+    /// The digests of an index's images that run; none for an image.
+    pub(super) fn images(self) -> Vec<String> {
+        let children = self.manifests.into_iter().filter(Descriptor::runs);
+        children.map(|child| child.digest).collect()
+    }
 }
 
 /// Reads an image, or the first image of an index: a build labels all of them alike. Labels come

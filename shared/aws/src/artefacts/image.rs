@@ -185,7 +185,7 @@ impl contents::Repository for Asked<'_> {
 }
 
 /// A manifest, or why it cannot be read.
-async fn fetch(
+pub(super) async fn fetch(
     ecr: &aws_sdk_ecr::Client,
     repository: Repository<'_>,
     digest: &str,

@@ -1,6 +1,7 @@
 //! What was uploaded or pushed: what it is exactly, what its build said, whether it can be
 //! deployed. Objects are in [`object`], images of ECR in [`image`], those of any other registry in
-//! [`oci`]; what both kinds of images hold is read by [`contents`].
+//! [`oci`]; what both kinds of images hold is read by [`contents`], what scans of ECR's found by
+//! [`mod@scan`].
 
 mod archive;
 mod bundle;
@@ -10,6 +11,7 @@ mod image;
 mod labels;
 mod object;
 mod oci;
+mod scan;
 #[cfg(test)]
 mod shaken;
 mod tarball;
@@ -22,6 +24,7 @@ pub(crate) use object::recorded;
 use domain::catalogue::Listed;
 use domain::config::Source;
 use domain::fact::ArtefactFound;
+use domain::scan::ScanFound;
 use domain::{Artefact, Hint};
 use engine::PlatformError;
 
@@ -65,9 +68,10 @@ pub(crate) async fn examine(
             let clients = places.home().await?;
             oci::examine(&clients, registry, repository, tag).await
         }
-        Hint::EcsDeployment { .. } | Hint::CodeDeployDeployment { .. } | Hint::Due { .. } => {
-            Ok(None)
-        }
+        Hint::Scan { .. }
+        | Hint::EcsDeployment { .. }
+        | Hint::CodeDeployDeployment { .. }
+        | Hint::Due { .. } => Ok(None),
     }
 }
 
@@ -100,6 +104,30 @@ pub(crate) async fn listing(
             let clients = places.home().await?;
             oci::listing(&clients, registry, repository, tags).await
         }
+    }
+}
+
+/// What the scan of an image of ECR found.
+pub(crate) async fn scan(places: &Places, artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+    match artefact {
+        Artefact::Image {
+            account,
+            region,
+            repository,
+            digest,
+            ..
+        } => {
+            let clients = places.own(region.clone()).await?;
+            let repository = image::Repository {
+                account,
+                region,
+                name: repository,
+            };
+            scan::look(&clients, repository, digest).await
+        }
+        Artefact::Object { .. } | Artefact::Oci { .. } => Ok(ScanFound::Unclear(
+            "only images of ECR are scanned".to_owned(),
+        )),
     }
 }
 

@@ -162,6 +162,7 @@ async fn what_ecr_offers_is_listed_with_its_times_and_with_what_is_archived() {
         })
     });
     let source = Source::Ecr {
+        max_severity: None,
         account: support::account(),
         region: support::region(),
         repository: REPOSITORY.to_owned(),

@@ -108,6 +108,24 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
             *release,
             format!("somebody else's deployment {by} occupies the target"),
         ),
+        What::Waits {
+            stage,
+            release,
+            on: WaitingOn::Scan {
+                problem: Some(problem),
+            },
+            ..
+        } => Told {
+            detail: Some(problem.clone()),
+            next: Some(despite_findings(service, stage, *release)),
+            ..about(
+                "scan",
+                Attention,
+                stage,
+                *release,
+                "waits for a scan of its image, and there is none to rely on",
+            )
+        },
         What::Approved {
             stage,
             release,
@@ -136,7 +154,7 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
             release,
             end,
             ..
-        } => dropped(stage, *release, end),
+        } => dropped(service, stage, *release, end),
         What::StartAsked { order, .. } => about(
             "started",
             Info,
@@ -273,6 +291,7 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
         ),
         What::Released { .. }
         | What::Recalled { .. }
+        | What::Scanned { .. }
         | What::Adopted { .. }
         | What::Offered { .. }
         | What::Overridden { .. }
@@ -293,7 +312,12 @@ fn frozen(freeze: &Freeze) -> Told {
     }
 }
 
-fn dropped(stage: &StageName, release: ReleaseNumber, end: &Drop) -> Told {
+/// The command that deploys an image whatever its scan says.
+fn despite_findings(service: &ServiceName, stage: &StageName, release: ReleaseNumber) -> String {
+    format!("lastgood promote {service} {stage} {release} --despite-findings \"…\"")
+}
+
+fn dropped(service: &ServiceName, stage: &StageName, release: ReleaseNumber, end: &Drop) -> Told {
     match end {
         Drop::Superseded { by } => about(
             "superseded",
@@ -327,6 +351,17 @@ fn dropped(stage: &StageName, release: ReleaseNumber, end: &Drop) -> Told {
                 stage,
                 release,
                 format!("cancelled by {}", by.short()),
+            )
+        },
+        Drop::Vulnerable(findings) => Told {
+            detail: Some(findings.to_string()),
+            next: Some(despite_findings(service, stage, release)),
+            ..about(
+                "vulnerable",
+                Severity::Alert,
+                stage,
+                release,
+                "is not deployed: its scan found too much",
             )
         },
         Drop::StageRemoved => about(

@@ -115,6 +115,9 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
                 .releases
                 .insert(release.number, Arc::clone(release));
         }
+        What::Scanned { release, scan } => {
+            pipeline.scans.insert(*release, scan.clone());
+        }
         What::Flooded { .. } => pipeline.flood_told_at = Some(entry.at),
         What::AlarmNoted { seen } => note_alarm(pipeline, seen),
         What::Frozen { stage, freeze } => {
@@ -429,6 +432,10 @@ fn prune(pipeline: &mut Pipeline) {
         number.0.saturating_add(RELEASES_KEPT) > newest
             || stages.values().any(|stage| refers(stage, *number))
     });
+    let releases = &pipeline.releases;
+    pipeline
+        .scans
+        .retain(|number, _| releases.contains_key(number));
 }
 
 fn refers(stage: &Stage, number: ReleaseNumber) -> bool {

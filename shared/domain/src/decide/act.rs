@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Draft, alarms, arrive, observe, undo};
+use super::{Draft, alarms, observe, undo};
 use crate::due::after;
 use crate::entry::{Call, What};
 use crate::fact::{Acted, Answer};
@@ -107,7 +107,6 @@ fn waits(
         on,
     };
     draft.write(what, why.clone());
-    arrive::give_way(draft, name, &active.offer);
     why
 }
 

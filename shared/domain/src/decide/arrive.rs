@@ -8,12 +8,11 @@ use jiff::SignedDuration;
 use super::{Draft, Recalled};
 use crate::artefact::{Artefact, Release};
 use crate::catalogue;
-use crate::config::{Queue, Source};
+use crate::config::Source;
 use crate::due::after;
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{ArtefactFound, Despite, Proof};
 use crate::name::{ReleaseNumber, StageName};
-use crate::pipeline::Offer;
 use crate::reason::Reason;
 
 /// A flood is counted over this time, and told at most once in it.
@@ -165,8 +164,8 @@ fn newer_than(draft: &Draft, name: &StageName, release: ReleaseNumber) -> Option
     })
 }
 
-/// Puts an offer into a stage's queue; with `queue: newest` it takes the place of older ones. What
-/// has an older build gives way to what a person promotes in any queue: it could only go backwards.
+/// Puts an offer into a stage's queue. What has an older build gives way to what a person promotes:
+/// it could only go backwards. What else gives way to it is in `gate`.
 pub(super) fn put(
     draft: &mut Draft,
     name: &StageName,
@@ -184,10 +183,9 @@ pub(super) fn put(
         },
         why.clone(),
     );
-    if purpose == Purpose::Rollback {
+    if purpose == Purpose::Rollback || why != Reason::PersonAsked {
         return;
     }
-    let (newest_only, by_hand) = (newest_only(draft), why == Reason::PersonAsked);
     let pipeline = &draft.pipeline;
     let Some((_, stage)) = pipeline.stage(name) else {
         return;
@@ -200,9 +198,7 @@ pub(super) fn put(
         .waiting
         .iter()
         .filter(|offer| offer.purpose == Purpose::Release && offer.release != release)
-        .filter(|offer| {
-            (newest_only && offer.release < release) || (by_hand && older_build(offer.release))
-        })
+        .filter(|offer| older_build(offer.release))
         .map(|offer| (offer.id.clone(), offer.release))
         .collect();
     for (deployment, older) in older {
@@ -214,35 +210,4 @@ pub(super) fn put(
         };
         draft.write(what, Reason::NewerReachedGate);
     }
-}
-
-fn newest_only(draft: &Draft) -> bool {
-    let config = draft.pipeline.config.as_ref();
-    config.is_some_and(|config| config.queue == Queue::Newest)
-}
-
-/// A deployment whose start was held waits again. With `queue: newest` it gives way to a newer
-/// release that was offered meanwhile, as it would have if it had waited all the time.
-pub(super) fn give_way(draft: &mut Draft, name: &StageName, held: &Offer) {
-    if !newest_only(draft) || held.purpose == Purpose::Rollback {
-        return;
-    }
-    let Some((_, stage)) = draft.pipeline.stage(name) else {
-        return;
-    };
-    let later = stage.waiting.iter().find(|offer| {
-        offer.purpose == Purpose::Release
-            && offer.release > held.release
-            && offer.id.seq > held.id.seq
-    });
-    let Some(by) = later.map(|offer| offer.release) else {
-        return;
-    };
-    let what = What::Dropped {
-        stage: name.clone(),
-        deployment: held.id.clone(),
-        release: held.release,
-        end: Drop::Superseded { by },
-    };
-    draft.write(what, Reason::NewerReachedGate);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Draft, Recalled, arrive, configure, gate, switch, undo};
+use super::{Draft, Recalled, arrive, configure, gate, scan, switch, undo};
 use crate::config::{ApprovalRule, AuthorMay};
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{Asked, Despite, Request};
@@ -210,6 +210,11 @@ fn promote(
     if stage.quarantined.contains(&release) && despite.quarantine.is_none() {
         return Reason::Quarantined;
     }
+    if let Some(findings) = scan::too_bad(&draft.pipeline, release)
+        && despite.findings.is_none()
+    {
+        return Reason::Vulnerable { findings };
+    }
     let before = draft
         .pipeline
         .config
@@ -259,6 +264,10 @@ fn override_rules(draft: &mut Draft, name: &StageName, offer: &Offer, despite: &
             .alarm
             .clone()
             .or_else(|| offer.despite.alarm.clone()),
+        findings: despite
+            .findings
+            .clone()
+            .or_else(|| offer.despite.findings.clone()),
     };
     if despite == offer.despite {
         return Reason::AlreadyThere;

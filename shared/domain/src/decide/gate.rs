@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Draft, switch};
+use super::{Draft, scan, switch};
 use crate::config::{ApprovalRule, Gate, Queue, StageConfig};
 use crate::due::after;
 use crate::entry::{AlarmsAtStart, Call, Drop, Order, Purpose, What};
@@ -23,11 +23,48 @@ pub(super) fn settle(draft: &mut Draft) {
     }
     switch::end_freeze(draft);
     for name in draft.stage_names() {
-        // First, because a request that misses its approvals again may have expired meanwhile.
+        scan::refuse_too_bad(draft, &name);
+        give_way(draft, &name);
+        // Before what expired, because a request that misses its approvals again may have expired
+        // meanwhile.
         void_approvals(draft, &name);
         end_what_expired(draft, &name);
         start_one(draft, &name);
         say_what_waits(draft, &name);
+    }
+}
+
+/// With `queue: newest` a release gives way to a newer one that was offered after it: at once, or
+/// when that one's scan has ended, which may yet refuse it.
+fn give_way(draft: &mut Draft, name: &StageName) {
+    let pipeline = &draft.pipeline;
+    let config = pipeline.config.as_ref();
+    let newest_only = config.is_some_and(|config| config.queue == Queue::Newest);
+    let Some((_, stage)) = pipeline.stage(name).filter(|_| newest_only) else {
+        return;
+    };
+    let forward = |offer: &&Offer| offer.purpose == Purpose::Release;
+    let older: Vec<_> = stage
+        .waiting
+        .iter()
+        .filter(forward)
+        .filter_map(|offer| {
+            let later = stage.waiting.iter().filter(forward).find(|later| {
+                later.id.seq > offer.id.seq
+                    && later.release > offer.release
+                    && scan::hold(pipeline, later).is_none()
+            });
+            Some((offer.id.clone(), offer.release, later?.release))
+        })
+        .collect();
+    for (deployment, release, by) in older {
+        let what = What::Dropped {
+            stage: name.clone(),
+            deployment,
+            release,
+            end: Drop::Superseded { by },
+        };
+        draft.write(what, Reason::NewerReachedGate);
     }
 }
 
@@ -196,6 +233,8 @@ pub(super) fn holds(
         holds.extend(occupied(stage, now));
         return holds;
     }
+    // Nobody is asked to approve what may yet be refused.
+    holds.extend(scan::hold(pipeline, offer));
     if let Some((missing, expires_at)) = missing_approval(config, offer) {
         holds.push(WaitingOn::Approval {
             missing,
@@ -231,8 +270,9 @@ fn found_occupied(offer: &Offer, now: Timestamp) -> bool {
     matches!(&offer.on, Some(WaitingOn::Target { again_at, .. }) if *again_at > now)
 }
 
-/// All that the offer at a place in the queue waits for. An approval may be given while the stage
-/// is busy; everything else is looked at when the stage is free and it is the offer's turn.
+/// All that the offer at a place in the queue waits for. A scan may end and an approval be given
+/// while the stage is busy; everything else is looked at when the stage is free and it is the
+/// offer's turn.
 pub(super) fn waits_for(
     pipeline: &Pipeline,
     config: &StageConfig,
@@ -256,8 +296,10 @@ pub(super) fn waits_for(
         (None, None) => None,
     };
     if let Some(turn) = turn {
-        let approval_first = matches!(on.first(), Some(WaitingOn::Approval { .. }));
-        on.insert(usize::from(approval_first), turn);
+        let meanwhile =
+            |on: &&WaitingOn| matches!(on, WaitingOn::Scan { .. } | WaitingOn::Approval { .. });
+        let first = on.iter().take_while(meanwhile).count();
+        on.insert(first, turn);
     }
     on
 }

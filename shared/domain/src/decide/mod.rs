@@ -10,6 +10,7 @@ mod configure;
 mod gate;
 mod observe;
 mod plan;
+mod scan;
 mod switch;
 mod undo;
 mod undoing;
@@ -84,6 +85,7 @@ pub fn decide(
     let mut draft = Draft::new(pipeline, fact, now);
     let reason = match fact {
         Fact::Artefact(found) => arrive::arrived(&mut draft, recalled, found),
+        Fact::Scanned(scanned) => scan::scanned(&mut draft, scanned),
         Fact::Alarm(seen) => alarms::changed(&mut draft, seen),
         Fact::Observed(observed) => observe::observed(&mut draft, observed),
         Fact::Acted(acted) => act::acted(&mut draft, acted),
@@ -150,6 +152,7 @@ impl Draft {
         let request = match fact {
             Fact::Asked(asked) => Some(asked.id.clone()),
             Fact::Artefact(_)
+            | Fact::Scanned(_)
             | Fact::Alarm(_)
             | Fact::Observed(_)
             | Fact::Acted(_)
@@ -258,6 +261,7 @@ fn actor(fact: &Fact) -> Actor {
             Artefact::Image { .. } => source("aws.ecr"),
             Artefact::Oci { registry, .. } => source(registry.as_str()),
         },
+        Fact::Scanned(_) => source("aws.ecr"),
         Fact::Alarm(_) => source("aws.cloudwatch"),
         Fact::Observed(_) => source("platform"),
         Fact::Acted(_) => source("deployer"),

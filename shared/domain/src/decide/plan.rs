@@ -157,7 +157,8 @@ fn holds(
     match &offer.on {
         Some(turn @ WaitingOn::Turn { .. }) => holds.push(turn.clone()),
         Some(
-            WaitingOn::Approval { .. }
+            WaitingOn::Scan { .. }
+            | WaitingOn::Approval { .. }
             | WaitingOn::Freeze { .. }
             | WaitingOn::Window { .. }
             | WaitingOn::Alarm { .. }

@@ -1,7 +1,7 @@
 //! Undoing a deployment: where to, how, and what follows. Whether it has to be undone is decided
 //! where the fact came in.
 
-use super::{Draft, arrive, gate};
+use super::{Draft, gate};
 use crate::apply::ROLLBACKS_COUNT_FOR;
 use crate::due::after;
 use crate::entry::{AlarmsAtStart, Call, StopOrder, What};
@@ -260,7 +260,6 @@ pub(super) fn never_begun(draft: &mut Draft, name: &StageName) -> Reason {
     } else {
         firing
     };
-    let offer = active.offer.clone();
     let what = What::Waits {
         stage: name.clone(),
         deployment: active.offer.id.clone(),
@@ -268,7 +267,6 @@ pub(super) fn never_begun(draft: &mut Draft, name: &StageName) -> Reason {
         on: WaitingOn::Alarm { names },
     };
     draft.write(what, why.clone());
-    arrive::give_way(draft, name, &offer);
     why
 }
 

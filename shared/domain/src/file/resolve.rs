@@ -118,6 +118,7 @@ impl ServiceFile {
                     region: region?,
                     repository: source.repository.clone(),
                     tags: source.tags.clone(),
+                    max_severity: source.max_severity,
                 })
             }
             ArtefactSource::Oci(source) => {

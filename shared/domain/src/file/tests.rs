@@ -3,6 +3,7 @@
 use super::*;
 use crate::SignedDuration;
 use crate::config::{AuthorMay, Gate, ServiceConfig, Source, Target};
+use crate::scan::Severity;
 
 fn home() -> Home {
     Home {
@@ -220,6 +221,24 @@ fn a_misspelt_hook_is_suggested() {
         "/stages/0/target/codedeploy_ecs/hooks/0/event: \"AfterAlowTraffic\" is no lifecycle event \
          of an ECS deployment (did you mean AfterAllowTraffic?)"
     );
+}
+
+#[test]
+fn the_worst_that_a_scan_may_find_is_said_in_the_words_of_aws() {
+    let Source::Ecr { max_severity, .. } = resolve(web()).unwrap().source else {
+        panic!("an image")
+    };
+    assert_eq!(max_severity, None);
+    let file = with("/artefact/ecr/max_severity", "HIGH".into());
+    let config = resolve(file.clone()).unwrap();
+    let Source::Ecr { max_severity, .. } = &config.source else {
+        panic!("an image")
+    };
+    assert_eq!(*max_severity, Some(Severity::High));
+    let written = serde_json::to_value(ServiceFile::of(&config, &home())).unwrap();
+    assert_eq!(written["artefact"], file["artefact"]);
+    let file = with("/artefact/ecr/max_severity", "high".into());
+    assert!(serde_json::from_value::<ServiceFile>(file).is_err());
 }
 
 #[test]

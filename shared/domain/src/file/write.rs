@@ -22,6 +22,7 @@ impl ServiceFile {
                 region,
                 repository,
                 tags,
+                max_severity,
             } => {
                 let (account, region) = elsewhere(account, region, home);
                 ArtefactSource::Ecr(EcrSource {
@@ -29,6 +30,7 @@ impl ServiceFile {
                     tags: tags.clone(),
                     account,
                     region,
+                    max_severity: *max_severity,
                 })
             }
             Source::Oci {

@@ -10,6 +10,7 @@ use domain::catalogue::Listed;
 use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
+use domain::scan::ScanFound;
 use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
 
 use crate::ports::{Platform, PlatformError};
@@ -31,6 +32,8 @@ pub struct World {
     pub tags: BTreeMap<String, String>,
     /// Tags that cannot be looked at now, by the same names.
     pub out_of_reach: BTreeSet<String>,
+    /// What scans found, by the artefact's id; what is not here has not ended.
+    pub scans: BTreeMap<String, ScanFound>,
     /// Calls that fail next, before they take effect.
     pub trouble: Vec<PlatformError>,
     begun: u64,
@@ -182,6 +185,7 @@ impl Platform for MemoryPlatform {
                 }
             }
             Hint::Object { version: None, .. }
+            | Hint::Scan { .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
             | Hint::Due { .. } => return Ok(None),
@@ -216,6 +220,13 @@ impl Platform for MemoryPlatform {
             })
         };
         Ok(world.tags.iter().filter_map(listed).collect())
+    }
+
+    async fn scan(&self, artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+        self.trouble()?;
+        let world = self.world.borrow();
+        let scan = world.scans.get(&artefact.id().0).cloned();
+        Ok(scan.unwrap_or(ScanFound::Pending))
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

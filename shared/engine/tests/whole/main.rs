@@ -12,6 +12,7 @@ mod chatroom;
 mod conversing;
 mod races;
 mod releases;
+mod scans;
 mod sources;
 mod switch;
 mod world;

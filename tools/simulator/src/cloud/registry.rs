@@ -60,6 +60,7 @@ impl Registry {
             Hint::Image { digest, tag, .. } => (Content(digest.clone()), tag.clone()),
             Hint::Object { version: None, .. }
             | Hint::Tag { .. }
+            | Hint::Scan { .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
             | Hint::Due { .. } => return None,

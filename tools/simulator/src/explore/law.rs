@@ -185,7 +185,8 @@ fn may_wait(
         Some(WaitingOn::Alarm { .. }) => !pipeline.firing(config).is_empty(),
         Some(WaitingOn::Turn { .. }) => stage.waiting.len() > 1,
         Some(
-            WaitingOn::Approval { .. }
+            WaitingOn::Scan { .. }
+            | WaitingOn::Approval { .. }
             | WaitingOn::Freeze { .. }
             | WaitingOn::Window { .. }
             | WaitingOn::Stage { .. }

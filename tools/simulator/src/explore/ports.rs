@@ -15,6 +15,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
+use domain::scan::ScanFound;
 use domain::{
     AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, Timestamp,
 };
@@ -203,6 +204,10 @@ impl Platform for Ports {
 
     async fn listing(&self, source: &Source) -> Result<Vec<Listed>, PlatformError> {
         self.platform(self.0.platform.listing(source)).await
+    }
+
+    async fn scan(&self, artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+        self.platform(self.0.platform.scan(artefact)).await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

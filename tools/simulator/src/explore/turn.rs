@@ -146,7 +146,8 @@ impl<'a> Turn<'a> {
         // The artefact's place is in the ledger now.
         let recalled = match fact {
             Fact::Artefact(_) => Recalled::Artefact(None),
-            Fact::Alarm(_)
+            Fact::Scanned(_)
+            | Fact::Alarm(_)
             | Fact::Observed(_)
             | Fact::Acted(_)
             | Fact::Asked(_)
@@ -361,6 +362,7 @@ impl<'a> Turn<'a> {
                 despite: Despite {
                     quarantine: Some(reason()),
                     alarm: Some(reason()),
+                    findings: None,
                 },
             }),
             Wish::RollBack(at, to) => name(*at).map(|stage| Request::Rollback {

@@ -93,7 +93,8 @@ impl Wish {
                     stage,
                     release,
                     despite_quarantine: despite.clone(),
-                    despite_alarm: despite,
+                    despite_alarm: despite.clone(),
+                    despite_findings: despite,
                 }
             }
             Self::Rollback | Self::RollbackFar => Ask::Rollback {

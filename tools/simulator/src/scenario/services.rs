@@ -43,6 +43,7 @@ fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
             tags: vec!["main-*".to_owned()],
             account: None,
             region: None,
+            max_severity: None,
         })
     } else {
         ArtefactSource::S3(S3Source {

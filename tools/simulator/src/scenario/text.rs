@@ -139,6 +139,7 @@ impl Reading {
                 tags: vec!["main-*".to_owned()],
                 account: None,
                 region: None,
+                max_severity: None,
             })
         } else {
             ArtefactSource::S3(S3Source {

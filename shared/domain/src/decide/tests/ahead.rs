@@ -16,6 +16,7 @@ fn of(story: &Story, name: &str, number: u64) -> Ahead {
 fn kinds(on: &[WaitingOn]) -> Vec<&'static str> {
     on.iter()
         .map(|on| match on {
+            WaitingOn::Scan { .. } => "scan",
             WaitingOn::Approval { .. } => "approval",
             WaitingOn::Freeze { .. } => "freeze",
             WaitingOn::Window { .. } => "window",

@@ -363,7 +363,7 @@ fn an_alarm_that_clears_and_fires_anew_rolls_back_even_what_was_shipped_into_a_f
     story.upload(2);
     let despite = Despite {
         alarm: Some("this is the fix".into()),
-        quarantine: None,
+        ..Despite::default()
     };
     story.promote("dev", 2, despite);
     story.begins("dev");

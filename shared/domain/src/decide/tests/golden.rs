@@ -2,14 +2,54 @@
 //! A changed entry either still reads these files as they are, or raises the format and adds its
 //! own.
 
+use super::scanning::critical;
 use super::story::{ALICE, Story, stage};
 use crate::alarm::AlarmState;
 use crate::chain::{Hash, Sealed};
-use crate::fact::{Answer, Request, Running};
+use crate::fact::{Answer, Despite, Request, Running};
 use crate::pipeline::Pipeline;
+use crate::scan::ScanFound;
 
-const ENTRIES: &str = include_str!("../../../golden/entries-1.jsonl");
-const SNAPSHOT: &str = include_str!("../../../golden/snapshot-1.json");
+/// A story, the entries it writes, and the snapshot it leaves.
+struct Golden {
+    name: &'static str,
+    story: fn() -> Story,
+    entries: &'static str,
+    snapshot: &'static str,
+}
+
+const GOLDEN: [Golden; 2] = [
+    Golden {
+        name: "-1",
+        story: eventful,
+        entries: include_str!("../../../golden/entries-1.jsonl"),
+        snapshot: include_str!("../../../golden/snapshot-1.json"),
+    },
+    Golden {
+        name: "-1-scans",
+        story: scanned,
+        entries: include_str!("../../../golden/entries-1-scans.jsonl"),
+        snapshot: include_str!("../../../golden/snapshot-1-scans.json"),
+    },
+];
+
+/// A story of images that are scanned.
+fn scanned() -> Story {
+    let mut story = Story::of_scanned_images();
+    for number in 1..=4 {
+        story.upload(number);
+    }
+    story.scan(1, ScanFound::Pending);
+    story.scan(2, ScanFound::Unclear("UNSUPPORTED_IMAGE".into()));
+    story.scan(3, ScanFound::Complete(critical()));
+    let despite = Despite {
+        findings: Some("the package is not used".into()),
+        ..Despite::default()
+    };
+    story.promote("dev", 3, despite);
+    story.begins("dev");
+    story
+}
 
 /// A story that writes most kinds of entries.
 fn eventful() -> Story {
@@ -47,38 +87,39 @@ fn eventful() -> Story {
 
 #[test]
 fn entries_of_every_format_still_load_and_fold() {
-    let mut before = Hash::ZERO;
-    let mut pipeline = Pipeline::new("web".parse().unwrap());
-    for (seq, line) in (1..).zip(ENTRIES.lines()) {
-        let sealed = Sealed::follow(line, seq, &before).unwrap();
-        before = sealed.hash.clone();
-        crate::apply::apply(&mut pipeline, &sealed).unwrap();
+    for golden in GOLDEN {
+        let mut before = Hash::ZERO;
+        let mut pipeline = Pipeline::new("web".parse().unwrap());
+        for (seq, line) in (1..).zip(golden.entries.lines()) {
+            let sealed = Sealed::follow(line, seq, &before).unwrap();
+            before = sealed.hash.clone();
+            crate::apply::apply(&mut pipeline, &sealed).unwrap();
+        }
+        let snapshot: Pipeline = serde_json::from_str(golden.snapshot).unwrap();
+        assert_eq!(pipeline, snapshot);
     }
-    let snapshot: Pipeline = serde_json::from_str(SNAPSHOT).unwrap();
-    assert_eq!(pipeline, snapshot);
 }
 
 #[test]
 fn what_is_written_today_is_of_a_format_that_has_a_golden_file() {
-    let story = eventful();
-    let entries: String = story
-        .ledger
-        .iter()
-        .map(|sealed| format!("{}\n", sealed.stored))
-        .collect();
-    let snapshot = serde_json::to_string_pretty(&story.pipeline).unwrap();
-    if std::env::var_os("GOLDEN_UPDATE").is_some() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
-        std::fs::write(format!("{folder}/entries-1.jsonl"), &entries).unwrap();
-        std::fs::write(format!("{folder}/snapshot-1.json"), &snapshot).unwrap();
-        return;
+    for golden in GOLDEN {
+        let story = (golden.story)();
+        let lines = story.ledger.iter();
+        let entries: String = lines.map(|sealed| format!("{}\n", sealed.stored)).collect();
+        let snapshot = serde_json::to_string_pretty(&story.pipeline).unwrap();
+        if std::env::var_os("GOLDEN_UPDATE").is_some() {
+            let (folder, name) = (concat!(env!("CARGO_MANIFEST_DIR"), "/golden"), golden.name);
+            std::fs::write(format!("{folder}/entries{name}.jsonl"), &entries).unwrap();
+            std::fs::write(format!("{folder}/snapshot{name}.json"), &snapshot).unwrap();
+            continue;
+        }
+        assert_eq!(
+            entries, golden.entries,
+            "the same story is written differently: raise the format"
+        );
+        assert_eq!(
+            snapshot, golden.snapshot,
+            "the same story leaves another snapshot: raise the format"
+        );
     }
-    assert_eq!(
-        entries, ENTRIES,
-        "the same story is written differently: raise the format"
-    );
-    assert_eq!(
-        snapshot, SNAPSHOT,
-        "the same story leaves another snapshot: raise the format"
-    );
 }

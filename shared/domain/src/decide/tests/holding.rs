@@ -7,8 +7,8 @@ use crate::fact::{Answer, Despite};
 
 fn into_a_fire() -> Despite {
     Despite {
-        quarantine: None,
         alarm: Some("it has to go".into()),
+        ..Despite::default()
     }
 }
 

@@ -1,14 +1,18 @@
 //! Laws that hold whatever happens: random stories, told to the end. `Story::fact` checks after
 //! each fact that the entries fold to the snapshot and that the same fact again changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 
+use super::scanning::critical;
 use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
 use crate::alarm::AlarmState;
 use crate::chain::{Hash, Sealed};
 use crate::entry::{Purpose, What};
 use crate::fact::{Answer, Despite, Fact, Progress, Request, Running};
 use crate::pipeline::{Freeze, Phase};
+use crate::scan::{Findings, Scan, ScanFound, Severity};
 use crate::switch::Switch;
 
 const STAGES: [&str; 3] = ["dev", "test", "production"];
@@ -26,6 +30,7 @@ enum Step {
     Freeze(usize),
     Thaw(usize),
     Switch(u64, bool),
+    Scan(u64, usize),
     Wait(i64),
 }
 
@@ -41,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize).prop_map(Step::Freeze),
         2 => (0..3_usize).prop_map(Step::Thaw),
         1 => (1..9_u64, any::<bool>()).prop_map(|(turned, on)| Step::Switch(turned, on)),
+        3 => (1..12_u64, 0..4_usize).prop_map(|(n, found)| Step::Scan(n, found)),
         2 => (1..90_i64).prop_map(Step::Wait),
     ]
 }
@@ -107,6 +113,15 @@ fn answer(story: &Story, name: &str, which: usize) -> Answer {
     }
 }
 
+fn scan_found(which: usize) -> ScanFound {
+    match which {
+        0 => ScanFound::Pending,
+        1 => ScanFound::Unclear("it failed".into()),
+        2 => ScanFound::Complete(critical()),
+        _ => ScanFound::Complete(Findings::default()),
+    }
+}
+
 fn take(story: &mut Story, step: &Step) {
     match step {
         Step::Upload(number) => drop(story.upload_built(*number, Story::build(*number))),
@@ -139,7 +154,8 @@ fn take(story: &mut Story, step: &Step) {
             let why = despite.then(|| "it has to go".to_owned());
             let despite = Despite {
                 quarantine: why.clone(),
-                alarm: why,
+                alarm: why.clone(),
+                findings: why,
             };
             story.promote(STAGES[*at], *number, despite);
         }
@@ -166,6 +182,7 @@ fn take(story: &mut Story, step: &Step) {
             let (turned, by) = (*turned, None);
             story.fact(&Fact::Switched(Switch { turned, by, freeze }));
         }
+        Step::Scan(number, which) => drop(story.scan(*number, scan_found(*which))),
         Step::Wait(minutes) => drop(story.time_passes(*minutes)),
     }
 }
@@ -238,6 +255,38 @@ fn check_gate(story: &Story) {
     }
 }
 
+/// Nothing is begun before its scan, or with too much found, but by a person's word.
+fn check_scans(story: &Story) {
+    let (mut scans, mut forced) = (BTreeMap::new(), BTreeSet::new());
+    let mut begun = BTreeSet::new();
+    for sealed in &story.ledger {
+        match &sealed.entry.what {
+            What::Scanned { release, scan } => drop(scans.insert(*release, scan.clone())),
+            What::Offered {
+                purpose, despite, ..
+            } if *purpose == Purpose::Rollback || despite.findings.is_some() => {
+                forced.insert(sealed.entry.seq);
+            }
+            What::Overridden {
+                deployment,
+                despite,
+                ..
+            } if despite.findings.is_some() => drop(forced.insert(deployment.seq)),
+            What::StartAsked { deployment, order } if begun.insert(deployment.seq) => {
+                let clean = matches!(
+                    scans.get(&order.release),
+                    Some(Scan::Complete(findings)) if findings.above(Severity::High).is_none()
+                );
+                assert!(
+                    clean || forced.contains(&deployment.seq),
+                    "{deployment} began without a scan"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 120,
@@ -254,6 +303,20 @@ proptest! {
         check(&story);
         check_chain(&story);
         check_gate(&story);
+    }
+
+    #[test]
+    fn whatever_happens_nothing_unscanned_is_begun(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut story = Story::of_scanned_images();
+        for step in &steps {
+            take(&mut story, step);
+            check(&story);
+        }
+        check_chain(&story);
+        check_gate(&story);
+        check_scans(&story);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod observing;
 mod planning;
 mod releasing;
 mod rolling_back;
+mod scanning;
 pub(crate) mod story;
 mod switching;
 mod table;

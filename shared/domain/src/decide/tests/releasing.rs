@@ -227,7 +227,7 @@ fn a_person_can_push_a_fix_into_a_fire() {
     story.upload(1);
     let despite = Despite {
         alarm: Some("this is the fix".into()),
-        quarantine: None,
+        ..Despite::default()
     };
     assert_eq!(story.promote("dev", 1, despite), Reason::PersonAsked);
     assert!(story.active("dev").is_some());
@@ -250,7 +250,7 @@ fn a_fix_under_which_the_alarm_still_fires_proves_nothing() {
     story.upload(1);
     let despite = Despite {
         alarm: Some("this is the fix".into()),
-        quarantine: None,
+        ..Despite::default()
     };
     story.promote("dev", 1, despite);
     story.begins("dev");
@@ -389,6 +389,7 @@ fn what_waits_with_an_older_build_gives_way_to_what_a_person_promotes() {
     let despite = Despite {
         alarm: Some("this is the fix".into()),
         quarantine: None,
+        findings: None,
     };
     story.promote("dev", 1, despite);
     assert_eq!(story.wrote(), ["offered", "dropped", "start_asked"]);
@@ -406,6 +407,7 @@ fn an_image_makes_a_release_only_under_a_tag_that_is_wanted() {
         region: "ap-south-1".parse().unwrap(),
         repository: "shop/web".into(),
         tags: vec!["main-*".into()],
+        max_severity: None,
     };
     let mut story = Story::with(images);
     let mut pushed = |tag: Option<&str>| {

@@ -322,7 +322,7 @@ fn a_quarantined_release_comes_back_only_by_a_person() {
     );
     let despite = Despite {
         quarantine: Some("it was the network".into()),
-        alarm: None,
+        ..Despite::default()
     };
     assert_eq!(story.promote("dev", 2, despite), Reason::PersonAsked);
     story.becomes_good("dev");

@@ -3,10 +3,12 @@
 
 use std::fmt::Write as _;
 
+use super::scanning::critical;
 use super::story::{ALICE, Story, release, stage};
 use crate::alarm::AlarmState;
 use crate::fact::{Answer, Despite, Fact, Progress, Request, Running};
 use crate::pipeline::{Freeze, How, Phase};
+use crate::scan::{Findings, ScanFound};
 use crate::switch::Switch;
 
 type Made = fn() -> Story;
@@ -63,6 +65,11 @@ fn states() -> Vec<(&'static str, Made)> {
             story.undoing("dev");
             story
         }),
+        ("waiting for its scan", || {
+            let mut story = Story::of_scanned_images();
+            story.upload(2);
+            story
+        }),
         ("a person's rollback", || {
             let mut story = Story::released_everywhere(2);
             story.roll_back("dev", None);
@@ -108,6 +115,16 @@ fn intended(story: &Story) -> Running {
 fn facts() -> Vec<(&'static str, Told)> {
     vec![
         ("artefact", |story| drop(story.upload(9))),
+        ("scan: not ended", |story| scan(story, ScanFound::Pending)),
+        ("scan: nothing to rely on", |story| {
+            scan(story, ScanFound::Unclear("UNSUPPORTED_IMAGE".into()))
+        }),
+        ("scan: found nothing", |story| {
+            scan(story, ScanFound::Complete(Findings::default()))
+        }),
+        ("scan: found too much", |story| {
+            scan(story, ScanFound::Complete(critical()))
+        }),
         ("alarm fires", |story| {
             drop(story.alarm("dev", AlarmState::Alarm))
         }),
@@ -304,6 +321,10 @@ fn frozen(story: &Story) -> Switch {
             until: None,
         }),
     }
+}
+
+fn scan(story: &mut Story, found: ScanFound) {
+    story.scan(2, found);
 }
 
 fn answer(story: &mut Story, answer: Answer) {
