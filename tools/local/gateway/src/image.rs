@@ -86,6 +86,25 @@ pub(crate) fn pushed(
     }))
 }
 
+/// The manifest that a `PutImage` request brings.
+pub(crate) fn manifest(request: &[u8]) -> Option<Value> {
+    let request: PutImage = serde_json::from_slice(request).ok()?;
+    serde_json::from_str(&request.image_manifest).ok()
+}
+
+/// The manifest in the answer to `BatchGetImage`.
+pub(crate) fn handed_out(answer: &Value) -> Option<Value> {
+    let text = answer.pointer("/images/0/imageManifest")?.as_str()?;
+    serde_json::from_str(text).ok()
+}
+
+/// The repository and the digest that a request asks about.
+pub(crate) fn asked(request: &[u8]) -> Option<(String, String)> {
+    let request: Value = serde_json::from_slice(request).ok()?;
+    let text = |path| Some(request.pointer(path)?.as_str()?.to_owned());
+    Some((text("/repositoryName")?, text("/imageId/imageDigest")?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

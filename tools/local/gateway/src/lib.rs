@@ -17,6 +17,7 @@ mod image;
 mod keys;
 mod lock;
 mod route;
+mod scan;
 mod server;
 mod sign;
 mod sigv4;
@@ -83,12 +84,13 @@ impl Gateway {
             emulator.clone(),
             Arc::clone(&keys),
             Arc::clone(&identities),
-            guard,
+            Arc::clone(&guard),
         );
         let server = Server {
             emulator,
             keys,
             identities,
+            guard,
             urls,
             fleet,
             events,

@@ -11,6 +11,7 @@ const EMULATOR_URL_PATH: &str = "/_aws/lambda-url/";
 const ECS: &str = "AmazonEC2ContainerServiceV20141113.";
 const CODEDEPLOY: &str = "CodeDeploy_20141006.";
 const PUT_IMAGE: &str = "AmazonEC2ContainerRegistry_V20150921.PutImage";
+const FIND_SCAN: &str = "AmazonEC2ContainerRegistry_V20150921.DescribeImageScanFindings";
 
 /// Who answers a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Route {
     FunctionUrl(UrlRequest),
     /// MiniStack's ECR, and an event if it succeeds.
     PutImage,
+    /// We: MiniStack scans no images.
+    ImageScan,
     /// MiniStack's IAM or STS, whose answer may give away a key.
     Keys,
     /// MiniStack, unseen.
@@ -46,6 +49,9 @@ impl Route {
         }
         if target == PUT_IMAGE {
             return Self::PutImage;
+        }
+        if target == FIND_SCAN {
+            return Self::ImageScan;
         }
         let host = text(headers, "host");
         if let Some(request) = url_by_host(host, uri.path()).or_else(|| url_by_path(uri.path())) {
@@ -125,6 +131,8 @@ mod tests {
             Route::Fleet(fleet::Api::CodeDeploy, "GetDeployment".to_owned())
         );
         assert_eq!(route("/", &[("x-amz-target", PUT_IMAGE)]), Route::PutImage);
+        let scan = route("/", &[("x-amz-target", FIND_SCAN)]);
+        assert_eq!(scan, Route::ImageScan);
         assert_eq!(
             route(
                 "/",

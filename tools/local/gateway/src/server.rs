@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::UnboundedSender,
@@ -19,18 +19,25 @@ use tokio::{
 
 use crate::{
     answer::{self, Answer},
-    emulator::{Body, Emulator, EmulatorError, whole},
+    emulator::{Body, Emulator, EmulatorError, Place, whole},
     function_url::FunctionUrls,
+    guard::IamGuard,
     identity::Identities,
     image,
     keys::Keys,
     route::Route,
+    scan,
     sigv4::{self, Signature},
     uuid::uuid,
 };
 
 /// The longest body that is read whole. A function URL takes six megabytes, an image manifest four.
 const WHOLE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What may be asked of a scan only by who may do this.
+const SCAN_ACTION: &str = "ecr:DescribeImageScanFindings";
+/// The call that hands out manifests.
+const GET_IMAGES: &str = "AmazonEC2ContainerRegistry_V20150921.BatchGetImage";
 
 /// How long to wait before accepting again when accepting failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -50,6 +57,7 @@ pub(crate) struct Server {
     pub(crate) emulator: Emulator,
     pub(crate) keys: Arc<Keys>,
     pub(crate) identities: Arc<Identities>,
+    pub(crate) guard: Arc<IamGuard>,
     pub(crate) urls: FunctionUrls,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) events: UnboundedSender<Value>,
@@ -108,6 +116,10 @@ impl Server {
                 Ok(request) => self.urls.serve(&url, &request, peer).await,
                 Err(refusal) => refusal,
             },
+            Route::ImageScan => match read(request).await {
+                Ok(request) => self.image_scan(&request).await,
+                Err(refusal) => refusal,
+            },
             Route::PutImage => match read(request).await {
                 Ok(request) => return self.put_image(request).await,
                 Err(refusal) => refusal,
@@ -153,13 +165,7 @@ impl Server {
             Api::Ecs => "ecs",
             Api::CodeDeploy => "codedeploy",
         };
-        let signed = sigv4::Request {
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
-            body: request.body(),
-        };
-        let identity = match self.identities.of(signed, service).await {
+        let identity = match self.identities.of(signed(request), service).await {
             Ok(identity) => identity,
             Err(error) => return answer::unknown_caller(&error),
         };
@@ -191,17 +197,81 @@ impl Server {
         };
         if let (true, Ok(region)) = (parts.status.is_success(), region) {
             match image::pushed(&pushed, &body, &region, &uuid(), Timestamp::now()) {
-                Some(event) => self.emit(event),
+                Some(event) => {
+                    let ended = image::manifest(&pushed)
+                        .and_then(|manifest| scan::findings(&manifest))
+                        .and_then(|counts| scan::ended(&event, &counts, &uuid()));
+                    self.emit(event);
+                    if let Some(ended) = ended {
+                        self.emit(ended);
+                    }
+                }
                 None => tracing::warn!("a push was not understood; no event is sent for it"),
             }
         }
         Response::from_parts(parts, whole(body))
     }
 
+    /// What a scan of an image found, for whoever may ask.
+    async fn image_scan(&self, request: &Request<Bytes>) -> Answer {
+        let identity = match self.identities.of(signed(request), "ecr").await {
+            Ok(identity) => identity,
+            Err(error) => return answer::unknown_caller(&error),
+        };
+        let refused = |status, code: &str, message: &str| {
+            let body = json!({ "__type": code, "message": message });
+            answer::json_1_1(status, body.to_string().into_bytes())
+        };
+        let Some((repository, digest)) = image::asked(request.body()) else {
+            return refused(400, "InvalidParameterException", "no repository and digest");
+        };
+        let (account, region) = (identity.account.clone(), identity.region.clone());
+        let resource = format!("arn:aws:ecr:{region}:{account}:repository/{repository}");
+        let place = Place { account, region };
+        let allowed = self
+            .guard
+            .simulate(&place, &identity.arn, SCAN_ACTION, &resource);
+        match allowed.await {
+            Ok(true) => {}
+            Ok(false) => {
+                let words = format!("{} may not {SCAN_ACTION} on {resource}", identity.arn);
+                return refused(400, "AccessDeniedException", &words);
+            }
+            Err(error) => return refused(500, "ServerException", &error.to_string()),
+        }
+        let input = json!({
+            "repositoryName": repository,
+            "imageIds": [{ "imageDigest": digest }],
+        });
+        let signer = self.emulator.root(&place);
+        let images = self.emulator.json(&signer, "ecr", GET_IMAGES, &input).await;
+        let found = match images {
+            Ok(images) => image::handed_out(&images).and_then(|manifest| scan::findings(&manifest)),
+            Err(error) => return refused(500, "ServerException", &error.to_string()),
+        };
+        let answer = match found {
+            Some(counts) => {
+                let body = scan::described(&repository, &digest, counts);
+                answer::json_1_1(200, body.to_string().into_bytes())
+            }
+            None => refused(400, "ScanNotFoundException", "the image was never scanned"),
+        };
+        answer::noted(&identity, "DescribeImageScanFindings", answer)
+    }
+
     fn emit(&self, event: Value) {
         if self.events.send(event).is_err() {
             tracing::warn!("nobody takes events any more");
         }
+    }
+}
+
+fn signed(request: &Request<Bytes>) -> sigv4::Request<'_> {
+    sigv4::Request {
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        body: request.body(),
     }
 }
 

@@ -48,6 +48,7 @@ const fn build(version: &'static str, number: u32, error_rate: f64) -> Build<'st
         author: "Ravi <ravi@shop.example>",
         error_rate,
         start: Start::Runs,
+        findings: None,
     }
 }
 

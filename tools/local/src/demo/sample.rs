@@ -113,6 +113,7 @@ pub fn build(version: &str, number: u32, error_rate: f64) -> Build<'_> {
         author,
         error_rate,
         start: Start::Runs,
+        findings: None,
     }
 }
 

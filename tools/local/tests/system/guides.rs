@@ -46,6 +46,7 @@ pub(crate) async fn follow(system: &System, folder: &Path) -> Result<()> {
             author: "Ravi <ravi@shop.example>",
             error_rate: 0.0,
             start: Start::Runs,
+            findings: None,
         };
         let made = artefacts::write_bundle(folder, &build)?;
         fs::rename(made, folder.join(name))?;

@@ -17,6 +17,7 @@ mod main_job;
 mod meanings;
 mod people;
 mod rights;
+mod scans;
 mod uploads;
 mod world;
 

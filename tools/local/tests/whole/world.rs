@@ -125,6 +125,7 @@ pub(crate) fn build(version: &str, number: u32) -> Build<'_> {
         author: "Ravi <ravi@shop.example>",
         error_rate: 0.0,
         start: Start::Runs,
+        findings: None,
     }
 }
 
@@ -163,6 +164,17 @@ impl Service {
         name: &'static str,
         stages: &[Stage],
     ) -> Result<Self> {
+        let source = format!("{{ ecr: {{ repository: {name} }} }}");
+        Self::on_ecs_from(world, name, stages, &source).await
+    }
+
+    /// The same with a source of its own.
+    pub(crate) async fn on_ecs_from(
+        world: &'static World,
+        name: &'static str,
+        stages: &[Stage],
+        source: &str,
+    ) -> Result<Self> {
         let account = &world.account;
         artefacts::make_repository(account, name).await?;
         let image = artefacts::image_name(account, PLACEHOLDER, "latest");
@@ -177,11 +189,10 @@ impl Service {
         for stage in stages.iter().filter(|stage| stage.count > 0) {
             targets::steady(account, &format!("{name}-{}", stage.name), name).await?;
         }
-        let source = format!("{{ ecr: {{ repository: {name} }} }}");
         let target = |stage: &str| {
             format!("{{ ecs: {{ cluster: {name}-{stage}, service: {name}, containers: [web] }} }}")
         };
-        let file = file(name, &source, stages, target);
+        let file = file(name, source, stages, target);
         Self::applied(world, name, stages, &file, (doors, targets)).await
     }
 
