@@ -1,7 +1,5 @@
 //! Images that go nowhere before they are scanned.
 
-use anyhow::Result;
-
 use crate::world::{PATIENCE, Service, Stage, build, on};
 
 const DEV: Stage = Stage {
