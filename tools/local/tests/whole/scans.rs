@@ -46,7 +46,6 @@ fn an_image_is_deployed_after_its_scan_and_one_with_worse_findings_is_not() {
             &number,
             "--despite-findings",
             "the package is not used",
-            "--yes",
         ];
         world.root.must(&all_the_same).await?;
         service.good("dev", second).await?;
