@@ -35,9 +35,9 @@ pub(crate) fn draw(rng: &mut Rng) -> anyhow::Result<Vec<Planned>> {
     names.map(|name| service(rng, name)).collect()
 }
 
-fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
-    let images = rng.bool();
-    let artefact = if images {
+/// Where the artefacts of a service come from.
+pub(super) fn artefact(name: &str, images: bool) -> ArtefactSource {
+    if images {
         ArtefactSource::Ecr(EcrSource {
             repository: format!("shop/{name}"),
             tags: vec!["main-*".to_owned()],
@@ -50,7 +50,12 @@ fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
             bucket: "artefacts".to_owned(),
             prefix: format!("{name}/"),
         })
-    };
+    }
+}
+
+fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
+    let images = rng.bool();
+    let artefact = artefact(name, images);
     let count = rng.usize(1..=STAGES.len());
     let stages = STAGES.iter().take(count);
     let stages: Vec<StageFile> = stages

@@ -8,12 +8,12 @@ use std::fmt;
 use anyhow::anyhow;
 use domain::config::{Queue, TaskBase};
 use domain::file::{
-    ApprovalFile, ArtefactSource, CodeDeployFile, EcrSource, EcsFile, GateFile, S3Source,
-    ServiceFile, StageFile, TargetFile,
+    ApprovalFile, ArtefactSource, CodeDeployFile, EcsFile, GateFile, ServiceFile, StageFile,
+    TargetFile,
 };
 use fastrand::Rng;
 
-use super::services::planned;
+use super::services::{artefact, planned};
 use super::{Happens, Plan, Step};
 
 /// How long after the last line the world goes on at least, in seconds.
@@ -133,20 +133,7 @@ impl Reading {
     }
 
     fn service(&mut self, name: &str, images: bool) -> Result<(), String> {
-        let artefact = if images {
-            ArtefactSource::Ecr(EcrSource {
-                repository: format!("shop/{name}"),
-                tags: vec!["main-*".to_owned()],
-                account: None,
-                region: None,
-                max_severity: None,
-            })
-        } else {
-            ArtefactSource::S3(S3Source {
-                bucket: "artefacts".to_owned(),
-                prefix: format!("{name}/"),
-            })
-        };
+        let artefact = artefact(name, images);
         self.files.push(ServiceFile {
             service: name.to_owned(),
             artefact,
