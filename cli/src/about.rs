@@ -40,6 +40,7 @@ pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
         | What::Switched { .. }
         | What::SwitchNoted { .. }
         | What::AllTold { .. }
+        | What::TestAnnounced { .. }
         | What::AlarmNoted { .. } => None,
     }
 }
@@ -92,6 +93,7 @@ pub(crate) fn release_of(what: &What) -> Option<ReleaseNumber> {
         | What::Switched { .. }
         | What::SwitchNoted { .. }
         | What::AllTold { .. }
+        | What::TestAnnounced { .. }
         | What::AlarmNoted { .. } => None,
     }
 }

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use domain::Timestamp;
 use domain::fact::RequestId;
+use intake::versions::Versions;
 use intake::wire::{Answer, Command, Desk, Failure as NoAnswer};
 use jiff::fmt::rfc2822;
 
@@ -59,6 +60,8 @@ pub(crate) struct Probed {
     pub(crate) refusal: Option<Failure>,
     /// What time it is over there.
     pub(crate) date: Option<Timestamp>,
+    /// Which version answers; AWS's own refusals tell none.
+    pub(crate) versions: Versions,
 }
 
 /// What one try came to.
@@ -169,6 +172,7 @@ impl Commander {
                 ),
             },
             date: date.map(|date| date.timestamp()),
+            versions: Versions::told(|name| response.headers().get(name)),
         })
     }
 

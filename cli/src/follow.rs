@@ -130,6 +130,7 @@ impl Goal<'_> {
             | What::Switched { .. }
             | What::SwitchNoted { .. }
             | What::AllTold { .. }
+            | What::TestAnnounced { .. }
             | What::AlarmNoted { .. }
             | What::AlarmAfterBake { .. }
             | What::MixtureSeen { .. }

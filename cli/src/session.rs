@@ -176,7 +176,8 @@ impl Session {
         answer::report(&service, &answer, &self.times)
     }
 
-    async fn answer(&self, service: ServiceName, ask: Ask) -> Result<Answer, Failure> {
+    /// Asks for something about a service and gives the answer as it is.
+    pub(crate) async fn answer(&self, service: ServiceName, ask: Ask) -> Result<Answer, Failure> {
         match self.reply(service, ask).await? {
             Reply::Answer(answer) => Ok(answer),
             Reply::Problems(problems) => {

@@ -254,6 +254,9 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
             None => "everything is thawed".to_owned(),
         },
         What::AllTold { turned } => format!("every service was told of entry {turned}"),
+        What::TestAnnounced { by } => {
+            format!("{} tries whether announcements arrive", by.short())
+        }
         What::AlarmNoted { seen } => {
             format!(
                 "alarm {} is {}: {}",

@@ -1,15 +1,20 @@
-//! `lastgood doctor`: whether everything that Lastgood needs is there and well. It only looks.
+//! `lastgood doctor`: whether everything that Lastgood needs is there and well. It only looks,
+//! unless it is asked to have something announced.
+
+mod versions;
 
 use aws::AwsPlatform;
 use clap::Args;
 use domain::SignedDuration;
 use domain::alarm::AlarmState;
 use domain::config::StageConfig;
+use domain::entry::What;
 use domain::{ServiceName, StageName};
 use engine::{Ledger, Mention, Platform as _};
-use intake::wire::Desk;
+use intake::wire::{Answer, Ask, Desk};
 use serde::Serialize;
 
+use crate::answer;
 use crate::book;
 use crate::failure::{Exit, Failure};
 use crate::screen::Report;
@@ -29,14 +34,27 @@ const SKEW_MAX: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Nothing is changed. Whatever is wrong has one line of repair, and the exit code is 1 then.
+--announce goes the whole way that every announcement goes, from a request through the ledger and
+its stream to the topic, so that you see whether it arrives.
 
-Example:
-  lastgood doctor --stack lastgood"
+Examples:
+  lastgood doctor --stack lastgood
+  lastgood doctor --announce
+  lastgood doctor --announce=web"
 )]
 pub(crate) struct Doctor {
     /// The name of Lastgood's stack: its own alarms are called so
     #[arg(long, value_name = "NAME", default_value = "lastgood")]
     stack: String,
+    /// Have a test announced to who listens to everything, or to one service
+    #[arg(
+        long,
+        value_name = "SERVICE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = domain::name::EVERYTHING
+    )]
+    announce: Option<ServiceName>,
 }
 
 /// How something is.
@@ -112,6 +130,9 @@ impl Doctor {
         if let Ok(platform) = &platform {
             findings.extend(own(platform, session, &self.stack).await);
         }
+        if let Some(service) = self.announce {
+            findings.push(announce(session, service).await);
+        }
         let ill = findings.iter().any(|it| it.state == State::Ill);
         let report = Report::new(&findings, text(&findings));
         Ok(report.ending(if ill { Exit::Failed } else { Exit::Done }))
@@ -142,7 +163,7 @@ async fn who(session: &Session) -> Finding {
 
 /// The functions that people ask, and with them this machine's clock.
 async fn desks(session: &Session) -> Vec<Finding> {
-    let (mut findings, mut date) = (Vec::new(), None);
+    let (mut findings, mut date, mut told) = (Vec::new(), None, Vec::new());
     for desk in [Desk::Command, Desk::Approval] {
         let about = desk.function();
         let probed = match session.commander(desk).await {
@@ -153,9 +174,13 @@ async fn desks(session: &Session) -> Vec<Finding> {
             Err(failure) => Finding::of(about, failure),
             Ok(probed) => {
                 date = Some(probed.date);
+                told.push((about, probed.versions));
                 takes(about, probed.refusal)
             }
         });
+    }
+    if !told.is_empty() {
+        findings.push(versions::compared(env!("CARGO_PKG_VERSION"), &told));
     }
     let now = session.times.now;
     findings.extend(date.map(|date| clock(date.map(|date| now.duration_since(date)))));
@@ -324,6 +349,28 @@ async fn own(platform: &AwsPlatform, session: &Session, stack: &str) -> Vec<Find
                 firing
             }
         }
+    }
+}
+
+/// Has a test announced. That it arrives, only a person can see.
+async fn announce(session: &Session, service: ServiceName) -> Finding {
+    match session.answer(service.clone(), Ask::Announce {}).await {
+        Ok(answer) => announced(&service, &answer),
+        Err(failure) => Finding::of("announce", failure),
+    }
+}
+
+fn announced(service: &ServiceName, answer: &Answer) -> Finding {
+    let mut entries = answer.entries.iter();
+    match entries.find(|entry| matches!(entry.what, What::TestAnnounced { .. })) {
+        Some(entry) => Finding::well(
+            "announce",
+            format!(
+                "{service}/{} is on its way to who listens, and is a test: did it arrive?",
+                entry.seq
+            ),
+        ),
+        None => Finding::of("announce", answer::refused(service, &answer.reason)),
     }
 }
 

@@ -47,6 +47,7 @@ const RARE: &str = r#"
 {"frozen": {"stage": "dev", "freeze": {"by": "arn:aws:iam::111122223333:user/bob", "reason": "the sale", "since": "2026-11-23T12:00:00Z", "until": "2026-11-23T18:00:00Z"}}}
 {"thawed": {"stage": "dev"}}
 {"thawed": {"stage": null}}
+{"test_announced": {"by": "arn:aws:iam::111122223333:user/bob"}}
 {"mixture_seen": {"stage": "dev", "deployment": "web/3", "release": 2}}
 {"person_called": {"stage": "dev", "call": {"nothing_to_return_to": {"release": 2, "problem": "alarm web-5xx fired"}}}}
 {"person_called": {"stage": "dev", "call": {"irreversible": {"release": 2, "problem": "alarm web-5xx fired"}}}}

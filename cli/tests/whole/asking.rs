@@ -206,6 +206,7 @@ fn looks(stack: &Stack) {
         ("you", "well"),
         ("command", "well"),
         ("approval", "well"),
+        ("version", "doubt"),
         ("clock", "doubt"),
         ("ledger", "well"),
         ("due", "well"),
@@ -235,5 +236,72 @@ fn looks(stack: &Stack) {
         let repair = finding["repair"].as_str().unwrap();
         assert!(repair.contains(policy), "{repair}");
     }
-    assert_eq!(findings[3]["state"], "ill", "the clock: {findings}");
+    assert_eq!(findings[4]["state"], "ill", "the clock: {findings}");
+    announces(stack);
+}
+
+/// The doctor has something announced only when it is told to, and says what became of it.
+fn announces(stack: &Stack) {
+    const TOLD: &str = concat!(
+        "lastgood-version: ",
+        env!("CARGO_PKG_VERSION"),
+        "\r\nlastgood-template: ",
+        env!("CARGO_PKG_VERSION"),
+        "\r\n"
+    );
+    let entry = r#"{"format":1,"seq":7,"at":"2026-11-26T10:00:00Z",
+        "actor":{"person":"arn:aws:iam::111122223333:user/alice"},
+        "what":{"test_announced":{"by":"arn:aws:iam::111122223333:user/alice"}},
+        "why":"person_asked","before":"HASH"}"#
+        .replace("HASH", &"0".repeat(64));
+    let done = format!(r#"{{"verdict":"done","reason":"person_asked","entries":[{entry}]}}"#);
+    let refused = r#"{"verdict":"refused","reason":"no_such_service","entries":[]}"#;
+    for (option, service, answer, state, says) in [
+        (
+            "--announce",
+            "everything",
+            (200, done),
+            "well",
+            "everything/7",
+        ),
+        (
+            "--announce=shop",
+            "shop",
+            (409, refused.to_owned()),
+            "ill",
+            "not configured",
+        ),
+    ] {
+        let server = Server::acting(vec![
+            Act::Answer(400, TOLD, String::new()),
+            Act::Answer(400, TOLD, String::new()),
+            Act::Answer(answer.0, TOLD, answer.1),
+        ]);
+        let url = format!("http://{}/", server.address);
+        let args = [
+            "doctor",
+            "--command-url",
+            &url,
+            "--approval-url",
+            &url,
+            option,
+            "-ojson",
+        ];
+        let out = stack.lastgood(&args).output().unwrap();
+        let findings: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let all = findings.as_array().unwrap();
+        let of = |about: &str| all.iter().find(|it| it["about"] == about).unwrap();
+        assert_eq!(of("version")["state"], "well", "{findings}");
+        let announced = of("announce");
+        assert_eq!(announced["state"], state, "{findings}");
+        assert!(
+            announced["said"].as_str().unwrap().contains(says),
+            "{findings}"
+        );
+        let asked = server.seen()[2].json();
+        assert_eq!(
+            (&asked["do"], &asked["service"]),
+            (&"announce".into(), &service.into())
+        );
+    }
 }

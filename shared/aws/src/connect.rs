@@ -46,6 +46,8 @@ pub struct Home {
     /// The secret that holds the key of Docker Hub's webhook (`LASTGOOD_WEBHOOK_SECRET`); only
     /// `image-pushed` is told, when there is one.
     pub webhook_secret: Option<String>,
+    /// The version of the stack's template (`LASTGOOD_TEMPLATE`).
+    pub template: Option<String>,
 }
 
 /// What is wrong with a function's environment.
@@ -85,6 +87,7 @@ impl Home {
             read_on: get("LASTGOOD_READ_ON").filter(|address| !address.is_empty()),
             slack: get("LASTGOOD_SLACK").filter(|arn| !arn.is_empty()),
             webhook_secret: get("LASTGOOD_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
+            template: get("LASTGOOD_TEMPLATE").filter(|version| !version.is_empty()),
         })
     }
 }

@@ -258,6 +258,7 @@ pub(crate) fn step(entry: &Entry, id: &EntryId) -> Option<(StageName, ReleaseNum
         | What::Switched { .. }
         | What::SwitchNoted { .. }
         | What::AllTold { .. }
+        | What::TestAnnounced { .. }
         | What::AlarmNoted { .. } => None,
     }
 }

@@ -348,6 +348,11 @@ pub enum What {
         /// The entry that turned it.
         turned: u64,
     },
+    /// A person tries whether announcements arrive. Nothing else follows from it.
+    TestAnnounced {
+        /// Who.
+        by: Identity,
+    },
     /// What the ledger believes about an alarm changed.
     AlarmNoted {
         /// The alarm as it was seen.
@@ -430,6 +435,7 @@ impl What {
             | Self::Switched { .. }
             | Self::SwitchNoted { .. }
             | Self::AllTold { .. }
+            | Self::TestAnnounced { .. }
             | Self::AlarmNoted { .. }
             | Self::AlarmAfterBake { .. }
             | Self::MixtureSeen { .. }

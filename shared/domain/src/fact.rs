@@ -256,6 +256,9 @@ pub enum Request {
         /// The stage; none means the service's own freeze.
         stage: Option<StageName>,
     },
+    /// Announce that somebody tries whether announcements arrive. May be asked of
+    /// [`EVERYTHING`](crate::name::EVERYTHING) as of any service.
+    Announce,
 }
 
 /// What runs on a stage when a service is configured.

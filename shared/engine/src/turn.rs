@@ -111,7 +111,8 @@ fn mention(fact: &Fact) -> Mention {
             | Request::Rollback { .. }
             | Request::Cancel { .. }
             | Request::Freeze { .. }
-            | Request::Thaw { .. } => Mention::Nothing,
+            | Request::Thaw { .. }
+            | Request::Announce => Mention::Nothing,
         },
         Fact::Scanned(_)
         | Fact::Alarm(_)

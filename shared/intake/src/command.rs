@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::Identity;
 use serde::{Deserialize, Serialize};
 
+use crate::versions::Versions;
 use crate::wire::{Answer, Command, Desk, Failure};
 use crate::{Refusal, read};
 
@@ -128,7 +129,7 @@ pub(crate) fn body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Ref
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     status_code: u16,
-    headers: BTreeMap<&'static str, &'static str>,
+    headers: BTreeMap<&'static str, String>,
     body: String,
 }
 
@@ -199,8 +200,15 @@ impl Response {
         self.status_code
     }
 
+    /// The same, telling which version answers.
+    #[must_use]
+    pub fn of(mut self, versions: &Versions) -> Self {
+        self.headers.extend(versions.headers());
+        self
+    }
+
     fn with(status_code: u16, body: String) -> Self {
-        let headers = BTreeMap::from([("content-type", "application/json")]);
+        let headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
         Self {
             status_code,
             headers,
@@ -221,6 +229,20 @@ mod tests {
         assert_eq!(response["headers"]["content-type"], "application/json");
         let failure: Failure = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         assert_eq!(failure.error, Refusal::NoIdentity.to_string());
+    }
+
+    #[test]
+    fn every_answer_tells_which_version_answers() {
+        let versions = Versions {
+            functions: Some("0.2.0".to_owned()),
+            template: Some("0.1.0".to_owned()),
+        };
+        let response = Response::refusal(&Refusal::NoIdentity).unwrap();
+        let headers = response.of(&versions).headers;
+        assert_eq!(headers["content-type"], "application/json");
+        let header = |name: &str| headers.get(name).map(String::as_str);
+        assert_eq!(Versions::told(header), versions);
+        assert_eq!(Versions::told(|_| None), Versions::default());
     }
 
     #[test]

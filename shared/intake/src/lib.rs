@@ -33,6 +33,7 @@ pub mod refusal;
 pub mod s3;
 pub mod schedule;
 pub mod stream;
+pub mod versions;
 pub mod wire;
 
 use domain::hint::Input;

@@ -108,6 +108,8 @@ pub enum Ask {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stage: Option<StageName>,
     },
+    /// Announce that somebody tries whether announcements arrive.
+    Announce {},
 }
 
 /// Where something is asked for: each desk is a function with a URL of its own, and IAM says who
@@ -206,14 +208,15 @@ impl Ask {
             | Self::Rollback { .. }
             | Self::Cancel { .. }
             | Self::Freeze { .. }
-            | Self::Thaw { .. } => Desk::Command,
+            | Self::Thaw { .. }
+            | Self::Announce {} => Desk::Command,
         }
     }
 
     /// All reasons that are given.
     fn reasons(&self) -> impl Iterator<Item = &str> {
         let all = match self {
-            Self::Apply { .. } | Self::Thaw { .. } => [None; 3],
+            Self::Apply { .. } | Self::Thaw { .. } | Self::Announce {} => [None; 3],
             Self::Approve { reason, .. } => [reason.as_deref(), None, None],
             Self::Promote {
                 despite_quarantine,
@@ -294,6 +297,7 @@ impl Ask {
                 until,
             },
             Self::Thaw { stage } => Request::Thaw { stage },
+            Self::Announce {} => Request::Announce,
         };
         Errand::Decide(request)
     }

@@ -7,6 +7,7 @@ use domain::hint::Input;
 use engine::receive::receive;
 use engine::{EngineError, LedgerError, PlatformError};
 use intake::command::{Called, Response, Trouble, decode};
+use intake::versions::Versions;
 use intake::wire::{Answer, Desk, Errand, Failure};
 use lambda_runtime::Error;
 use serde_json::value::RawValue;
@@ -20,7 +21,15 @@ use crate::serve::{Failed, serve};
 /// When the environment is incomplete, or Lambda's own interface fails.
 pub async fn serve_requests(desk: Desk) -> Result<(), Error> {
     let house = &House::open().await?;
-    serve(async |event: Box<RawValue>| respond(house, desk, &event).await).await
+    let versions = &Versions {
+        functions: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        template: house.home.template.clone(),
+    };
+    serve(async |event: Box<RawValue>| {
+        let response = respond(house, desk, &event).await?;
+        Ok(response.of(versions))
+    })
+    .await
 }
 
 async fn respond(house: &House, desk: Desk, event: &RawValue) -> Result<Response, Failed> {

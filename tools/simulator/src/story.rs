@@ -57,6 +57,7 @@ pub(crate) fn asked(who: &str, service: &ServiceName, ask: &Ask) -> String {
             format!("freezes {}{until}", stage(of))
         }
         Ask::Thaw { stage: of } => format!("thaws {}", stage(of)),
+        Ask::Announce {} => "tries announcements".to_owned(),
     };
     format!("{who} {what}")
 }
@@ -240,6 +241,7 @@ fn around(what: &What) -> String {
             None => "every service thaws".to_owned(),
         },
         What::AllTold { .. } => "every service was told".to_owned(),
+        What::TestAnnounced { by } => format!("{} tries announcements", by.short()),
         What::AlarmNoted { seen } => format!("alarm {} is {:?}", seen.alarm.name(), seen.state),
         What::AlarmAfterBake {
             stage,

@@ -251,6 +251,14 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
             stage: stage.clone(),
             ..plain("thawed", Info, "thawed")
         },
+        What::TestAnnounced { by } => Told {
+            next: Some("nothing: who reads this hears what is announced".to_owned()),
+            ..plain(
+                "test",
+                Attention,
+                format!("a test announcement, asked for by {}", by.short()),
+            )
+        },
         What::AlarmAfterBake {
             stage,
             release,

@@ -156,6 +156,7 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
         | What::ArtefactRejected { .. }
         | What::NothingToAdopt { .. }
         | What::HeldBack { .. }
+        | What::TestAnnounced { .. }
         | What::AlarmAfterBake { .. } => {}
     }
     Ok(())

@@ -70,7 +70,15 @@ pub(super) fn asked(draft: &mut Draft, recalled: &Recalled, asked: &Asked) -> Re
             until,
         } => freeze(draft, stage.as_ref(), by, reason, *until),
         Request::Thaw { stage } => thaw(draft, stage.as_ref()),
+        Request::Announce => announce(draft, by),
     }
+}
+
+/// Goes the way that every announcement goes, so that a person sees whether it arrives.
+pub(super) fn announce(draft: &mut Draft, by: &Identity) -> Reason {
+    let what = What::TestAnnounced { by: by.clone() };
+    draft.write(what, Reason::PersonAsked);
+    Reason::PersonAsked
 }
 
 fn no_stage(stage: &StageName) -> Reason {

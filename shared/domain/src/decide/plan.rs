@@ -227,7 +227,8 @@ impl Plan {
             | Request::Promote { .. }
             | Request::Cancel { .. }
             | Request::Freeze { .. }
-            | Request::Thaw { .. } => Purpose::Release,
+            | Request::Thaw { .. }
+            | Request::Announce => Purpose::Release,
         }
     }
 

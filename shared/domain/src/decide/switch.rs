@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Draft;
+use super::{Draft, ask};
 use crate::entry::What;
 use crate::fact::Request;
 use crate::name::Identity;
@@ -10,8 +10,8 @@ use crate::pipeline::Freeze;
 use crate::reason::Reason;
 use crate::switch::Switch;
 
-/// What a person asks of the reserved pipeline: it can be frozen and thawed as a whole, and is no
-/// service otherwise.
+/// What a person asks of the reserved pipeline: it can be frozen and thawed as a whole, and
+/// announcements be tried on it; it is no service otherwise.
 pub(super) fn asked(draft: &mut Draft, by: &Identity, request: &Request) -> Reason {
     match request {
         Request::Freeze {
@@ -20,6 +20,7 @@ pub(super) fn asked(draft: &mut Draft, by: &Identity, request: &Request) -> Reas
             until,
         } => freeze(draft, by, reason, *until),
         Request::Thaw { stage: None } => thaw(draft, by),
+        Request::Announce => ask::announce(draft, by),
         Request::Freeze {
             stage: Some(stage), ..
         }

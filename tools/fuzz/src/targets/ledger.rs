@@ -252,6 +252,7 @@ fn asked(stage: &StageName) -> Vec<Fact> {
         Request::Thaw {
             stage: Some(stage()),
         },
+        Request::Announce,
     ]
     .into_iter()
     .map(|request| {

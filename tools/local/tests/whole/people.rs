@@ -8,6 +8,7 @@ use local::demo::{
     artefacts,
     lastgood::Lastgood,
     ledger::{Entry, Ledger},
+    notices::Notice,
     targets,
 };
 
@@ -119,6 +120,33 @@ fn iam_says_who_may_ask_and_the_rule_says_who_may_approve() {
         // Who may not approve hears that also when nothing is left to approve.
         ends(&crew.ravi, &approve, NOT_ALLOWED, "author may not approve").await?;
         an_expired_request_cannot_be_approved(&crew, &fleeting).await
+    });
+}
+
+#[test]
+fn who_may_release_may_try_whether_announcements_arrive() {
+    on(async |world| {
+        let (ravi, vera) = (
+            Lastgood::of(&world.system, "ravi")?,
+            Lastgood::of(&world.system, "vera")?,
+        );
+        // Other tests' alarms are the doctor's business too, so only what it says of this is read.
+        let said = ravi.run(&["doctor", "--announce"]).await?.out;
+        anyhow::ensure!(said.contains("as the stack"), "one version: {said}");
+        anyhow::ensure!(said.contains("is on its way"), "{said}");
+        let heard = |it: &Notice| {
+            it.kind == "test" && it.service == "everything" && it.subject.ends_with("by ravi")
+        };
+        world
+            .notices
+            .until("the test arrives", PATIENCE, heard)
+            .await?;
+        let said = vera.run(&["doctor", "--announce"]).await?.out;
+        anyhow::ensure!(
+            said.contains("ILL    announce"),
+            "readers ask for nothing: {said}"
+        );
+        Ok(())
     });
 }
 

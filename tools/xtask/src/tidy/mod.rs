@@ -13,6 +13,7 @@ mod paths;
 mod samples;
 mod size;
 mod snapshots;
+mod version;
 mod width;
 
 use std::{fmt, process::ExitCode};
@@ -24,7 +25,7 @@ use crate::tree::Tree;
 /// One check: everything it finds, in any order.
 type Check = fn(&Tree) -> Vec<Finding>;
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     crates::check,
     headers::check,
     imports::check,
@@ -36,6 +37,7 @@ const CHECKS: [Check; 12] = [
     samples::check,
     size::check,
     snapshots::check,
+    version::check,
     width::check,
 ];
 

@@ -18,7 +18,7 @@ struct Golden {
     snapshot: &'static str,
 }
 
-const GOLDEN: [Golden; 2] = [
+const GOLDEN: [Golden; 3] = [
     Golden {
         name: "-1",
         story: eventful,
@@ -30,6 +30,12 @@ const GOLDEN: [Golden; 2] = [
         story: scanned,
         entries: include_str!("../../../golden/entries-1-scans.jsonl"),
         snapshot: include_str!("../../../golden/snapshot-1-scans.json"),
+    },
+    Golden {
+        name: "-1-test-announced",
+        story: test_announced,
+        entries: include_str!("../../../golden/entries-1-test-announced.jsonl"),
+        snapshot: include_str!("../../../golden/snapshot-1-test-announced.json"),
     },
 ];
 
@@ -48,6 +54,13 @@ fn scanned() -> Story {
     };
     story.promote("dev", 3, despite);
     story.begins("dev");
+    story
+}
+
+/// A story of somebody who tries whether announcements arrive.
+fn test_announced() -> Story {
+    let mut story = Story::new();
+    story.ask(ALICE, Request::Announce);
     story
 }
 

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::super::{Recalled, decide_under};
 use super::story::{ALICE, MIRA, Story, config, release, stage};
-use crate::announce::announcement;
+use crate::announce::{Severity, announcement};
 use crate::due::{after, due_at};
 use crate::entry::{Action, Actor};
 use crate::fact::{Answer, Asked, Fact, Request, RequestId};
@@ -164,6 +164,28 @@ fn the_switch_says_when_it_is_asked_for_something_wrong() {
         Reason::NoSuchService,
         "it is no service"
     );
+}
+
+#[test]
+fn a_test_is_announced_and_nothing_else_follows() {
+    let kept = |pipeline: &Pipeline| {
+        let (stages, switch) = (pipeline.stages.clone(), pipeline.switch.clone());
+        (stages, switch, due_at(pipeline))
+    };
+    for mut story in [everything(), Story::released_everywhere(2)] {
+        let before = kept(&story.pipeline);
+        assert_eq!(story.ask(ALICE, Request::Announce), Reason::PersonAsked);
+        assert_eq!(story.wrote(), ["test_announced"]);
+        assert_eq!(kept(&story.pipeline), before);
+        let (service, entry) = (&story.pipeline.service, &story.ledger.last().unwrap().entry);
+        let heard = announcement(service, entry).unwrap();
+        assert_eq!((heard.kind, heard.severity), ("test", Severity::Attention));
+        assert!(
+            heard
+                .subject
+                .ends_with(": a test announcement, asked for by alice")
+        );
+    }
 }
 
 #[test]

@@ -292,6 +292,9 @@ fn facts() -> Vec<(&'static str, Told)> {
                 },
             ));
         }),
+        ("asked: announce", |story| {
+            drop(story.ask(ALICE, Request::Announce));
+        }),
         ("everything is frozen", |story| {
             story.fact(&Fact::Switched(frozen(story)));
         }),
