@@ -4,6 +4,8 @@
 //! a `scene`; all are held against the invariants in `law`. What is drawn by chance is the swarm's.
 
 mod crash;
+mod date;
+mod history;
 mod key;
 mod law;
 mod model;
@@ -23,17 +25,20 @@ use std::time::Instant;
 
 use model::Model;
 use story::STORIES;
-use walk::Walked;
+use walk::{Shadow, Walked};
 
 /// Explores without chance: states, crashes, interleavings.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Adverse steps in one history of the small world, at most.
-    #[arg(long, default_value_t = 2)]
-    adversities: usize,
+    #[arg(long, default_value_t = 1)]
+    adversities: u8,
     /// States of the small world, at most.
-    #[arg(long, default_value_t = 20_000_000)]
+    #[arg(long, default_value_t = 100_000_000)]
     states: usize,
+    /// Walk what a history really came to beside the state that stands for it.
+    #[arg(long)]
+    shadow: bool,
     /// Leave out pairs of crashes.
     #[arg(long)]
     single: bool,
@@ -66,7 +71,11 @@ pub(crate) fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<boo
         let bounds = walk::Bounds {
             adversities: options.adversities,
             states: options.states,
-            threads,
+            shadow: if options.shadow {
+                Shadow::Follows
+            } else {
+                Shadow::Absent
+            },
         };
         let walked = walk::walk(&Model::new()?, bounds);
         print_walk(&walked, out)?;
@@ -119,15 +128,16 @@ fn took(begin: Instant, out: &mut impl Write) -> std::io::Result<()> {
 fn print_walk(walked: &Walked, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(
         out,
-        "the small world: {} states, {} steps, {} decisions",
+        "the small world: {} states, {} steps, {} decisions, histories of up to {} steps",
         walked.states(),
         walked.steps,
-        walked.decisions
+        walked.decisions,
+        walked.longest
     )?;
     for (adversities, states) in walked.levels.iter().enumerate() {
         writeln!(out, "  {states} states need {adversities} adverse steps")?;
     }
-    let end = match (walked.closed, walked.complete) {
+    let end = match (walked.is_closed(), walked.complete) {
         (true, _) => "all there is: more adversity leads nowhere new",
         (false, true) => "all with so much adversity",
         (false, false) => "not all: the walk was cut off",

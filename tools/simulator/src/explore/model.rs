@@ -8,10 +8,12 @@ use anyhow::Context as _;
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::artefact::{BuildFacts, Content};
 use domain::config::{ServiceConfig, StageConfig};
+use domain::due::after;
+use domain::entry::{Action, Order, StopOrder};
 use domain::fact::{ArtefactFound, Progress, Proof, Running};
 use domain::file::{Home, ServiceFile};
 use domain::{
-    AlarmArn, Artefact, Entry, EntryId, Fact, Identity, Pipeline, ReleaseNumber, SignedDuration,
+    AlarmArn, Artefact, EntryId, Fact, Identity, Pipeline, ReleaseNumber, SignedDuration,
     StageName, Timestamp,
 };
 use engine::memory::contract::noon;
@@ -36,8 +38,8 @@ pub(crate) struct State {
     pub(crate) now: Timestamp,
     /// The stages' targets, in order.
     pub(crate) sites: Vec<Site>,
-    /// Entries that ask for an action and that the stream has not been told are done.
-    pub(crate) outbox: VecDeque<Entry>,
+    /// What entries ordered and the stream has not been told is done.
+    pub(crate) outbox: VecDeque<Ordered>,
     /// What the deployer is in the middle of, with the first of the outbox.
     pub(crate) acting: Option<Acting>,
     /// A look whose handler has not decided on it yet.
@@ -52,7 +54,39 @@ pub(crate) struct State {
     pub(crate) books: Books,
 }
 
-/// How far the deployer is with an entry.
+/// What an entry orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ordered {
+    Deploy(Box<Order>),
+    Stop(Box<StopOrder>),
+}
+
+impl Ordered {
+    pub(crate) fn action(&self) -> Action<'_> {
+        match self {
+            Self::Deploy(order) => Action::Deploy(order),
+            Self::Stop(order) => Action::Stop(order),
+        }
+    }
+
+    pub(crate) fn attempt(&self) -> &EntryId {
+        match self {
+            Self::Deploy(order) => &order.attempt,
+            Self::Stop(order) => &order.attempt,
+        }
+    }
+}
+
+impl From<Action<'_>> for Ordered {
+    fn from(action: Action<'_>) -> Self {
+        match action {
+            Action::Deploy(order) => Self::Deploy(Box::new(order.clone())),
+            Action::Stop(order) => Self::Stop(Box::new(order.clone())),
+        }
+    }
+}
+
+/// How far the deployer is with an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Acting {
     /// It has seen that the action is wanted, and has not acted.
@@ -136,6 +170,18 @@ impl Attempt {
             Is::Failed => Progress::Failed { platform_id, why },
             Is::Undone => Progress::Undone { platform_id, why },
         }
+    }
+}
+
+impl State {
+    /// The time of something that happens outside. What the ledger decides on, before and after, is
+    /// never at the same time; and all of it takes microseconds, so that times in one minute differ
+    /// in their order and in nothing else.
+    pub(crate) fn moment(&mut self) -> Timestamp {
+        let moment = SignedDuration::from_micros(1);
+        let happens = after(self.now, moment);
+        self.now = after(happens, moment);
+        happens
     }
 }
 
@@ -294,9 +340,4 @@ impl Model {
     pub(crate) fn at(&self, name: &StageName) -> Option<usize> {
         self.config.stages.iter().position(|one| one.name == *name)
     }
-}
-
-/// One second later: what happens on the platform never happens at one moment.
-pub(crate) fn moment_after(at: Timestamp) -> Timestamp {
-    domain::due::after(at, SignedDuration::from_secs(1))
 }

@@ -5,13 +5,13 @@ use domain::alarm::{AlarmSeen, AlarmState};
 use domain::artefact::Content;
 use domain::decide::Recalled;
 use domain::due::{after, due_at};
-use domain::entry::{Action, AlarmsAtStart, Order, StopOrder};
+use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Acted, Answer, Asked, Despite, Observed, Progress, Request, RequestId};
 use domain::wanted::wanted;
-use domain::{Entry, EntryId, Fact, Identity, Pipeline, SignedDuration, StageName, decide};
+use domain::{EntryId, Fact, Identity, Pipeline, SignedDuration, StageName, Timestamp, decide};
 
 use super::law;
-use super::model::{APPROVER, Acting, Is, Model, State, artefact, moment_after};
+use super::model::{APPROVER, Acting, Is, Model, Ordered, State, artefact};
 use super::step::{Step, Wish};
 
 /// What following a step came to.
@@ -108,8 +108,7 @@ impl<'a> Turn<'a> {
                 }
             }
             Step::Meddle(at) => {
-                self.state.now = moment_after(self.state.now);
-                let now = self.state.now;
+                let now = self.state.moment();
                 if let Some(site) = self.state.sites.get_mut(*at) {
                     site.begin(None, Content("theirs".into()), now);
                 }
@@ -162,19 +161,20 @@ impl<'a> Turn<'a> {
             self.state.now,
             &mut self.wrong,
         );
-        let acts = decision.entries.iter().map(|sealed| &sealed.entry);
-        let acts = acts.filter(|entry| entry.what.action().is_some());
-        self.state.outbox.extend(acts.cloned());
+        let orders = decision.entries.iter();
+        let orders = orders.filter_map(|sealed| sealed.entry.what.action().map(Ordered::from));
+        self.state.outbox.extend(orders);
         self.state.pipeline = decision.after;
     }
 
-    /// Until the pipeline's due time, or a minute when that has passed.
+    /// Until the minute in which something is due, or the next one when that has passed.
     fn minute(&mut self) {
         let Some(due) = due_at(&self.state.pipeline) else {
             return;
         };
-        let minute = after(self.state.now, SignedDuration::from_mins(1));
-        self.state.now = if due > self.state.now { due } else { minute };
+        let minute = |at: Timestamp| at.as_second().div_euclid(60);
+        let minutes = (minute(due) - minute(self.state.now)).max(1);
+        self.state.now = after(self.state.now, SignedDuration::from_mins(minutes));
         self.look_at_all();
     }
 
@@ -217,18 +217,14 @@ impl<'a> Turn<'a> {
     /// Whether the next entry's action is wanted; if not, the entry is done with. What has landed
     /// all the same is told.
     fn check(&mut self) -> bool {
-        let Some(entry) = self.state.outbox.front().cloned() else {
+        let Some(ordered) = self.state.outbox.front() else {
             return false;
         };
-        let Some(action) = entry.what.action() else {
-            return false;
-        };
-        if wanted(&self.state.pipeline, action).is_ok() {
+        if wanted(&self.state.pipeline, ordered.action()).is_ok() {
             return true;
         }
-        self.state.outbox.pop_front();
-        if let Action::Deploy(order) = action
-            && let Some(landed) = self.landed(order)
+        if let Some(Ordered::Deploy(order)) = self.state.outbox.pop_front()
+            && let Some(landed) = self.landed(&order)
         {
             self.decide(&landed);
         }
@@ -255,19 +251,18 @@ impl<'a> Turn<'a> {
     }
 
     fn act(&mut self) {
-        let Some(entry) = self.state.outbox.front().cloned() else {
+        let Some(ordered) = self.state.outbox.front().cloned() else {
             return;
         };
-        let fact = match entry.what.action() {
-            Some(Action::Deploy(order)) => {
-                let answer = self.deploy(order);
+        let fact = match ordered {
+            Ordered::Deploy(order) => {
+                let answer = self.deploy(&order);
                 acted(&order.stage, &order.attempt, answer)
             }
-            Some(Action::Stop(order)) => {
-                let answer = self.stop(order);
+            Ordered::Stop(order) => {
+                let answer = self.stop(&order);
                 acted(&order.stage, &order.attempt, answer)
             }
-            None => return,
         };
         self.state.acting = Some(Acting::Acted(Box::new(fact)));
     }
@@ -279,7 +274,7 @@ impl<'a> Turn<'a> {
         let fires = self.model.stage(at).is_some_and(|config| {
             !config.alarms.is_empty() && self.state.alarm.fires(config.missing_data)
         });
-        let Some(site) = self.state.sites.get_mut(at) else {
+        let Some(site) = self.state.sites.get(at) else {
             return Answer::Refused("no such target".into());
         };
         if let Some(found) = site.find(&order.attempt) {
@@ -291,13 +286,14 @@ impl<'a> Turn<'a> {
         if fires && order.alarms == AlarmsAtStart::Hold {
             return Answer::Held(self.state.alarm.clone());
         }
-        if let Some(open) = site.open() {
+        if let Some(open) = site.attempts.iter().find(|one| one.is_open()) {
             return Answer::Occupied { by: open.id() };
         }
-        self.state.now = moment_after(self.state.now);
-        let started_at = self.state.now;
+        let started_at = self.state.moment();
         let mark = Some(order.attempt.clone());
-        site.begin(mark, order.artefact.content(), started_at);
+        if let Some(site) = self.state.sites.get_mut(at) {
+            site.begin(mark, order.artefact.content(), started_at);
+        }
         let platform_id = format!("d-{}", order.attempt);
         Answer::Begun {
             platform_id,
@@ -330,12 +326,12 @@ impl<'a> Turn<'a> {
     }
 
     fn flip(&mut self) {
-        self.state.now = moment_after(self.state.now);
+        let now = self.state.moment();
         let state = match self.state.alarm.state {
             AlarmState::Ok => AlarmState::Alarm,
             AlarmState::Alarm | AlarmState::InsufficientData => AlarmState::Ok,
         };
-        let seen: AlarmSeen = self.model.alarm_at(state, self.state.now);
+        let seen: AlarmSeen = self.model.alarm_at(state, now);
         self.state.alarm = seen.clone();
         self.state.changes.push(seen);
     }
@@ -392,11 +388,14 @@ impl<'a> Turn<'a> {
         self.decide(&fact);
     }
 
-    /// Forgets deployments that nobody can ask for any more.
+    /// Forgets deployments that nobody can ask for any more, and how long ago rollbacks were.
     fn forget(&mut self) {
         let state = &mut self.state;
-        let mut marks: Vec<EntryId> = state.outbox.iter().filter_map(mark_of).collect();
-        for stage in state.pipeline.stages.values() {
+        let orders = state.outbox.iter();
+        let mut marks: Vec<EntryId> = orders.map(|one| one.attempt().clone()).collect();
+        for stage in state.pipeline.stages.values_mut() {
+            // A day never passes here.
+            stage.rollbacks.fill(state.now);
             marks.extend(stage.active.iter().map(|active| active.attempt.clone()));
         }
         for site in &mut state.sites {
@@ -405,13 +404,6 @@ impl<'a> Turn<'a> {
             });
         }
     }
-}
-
-fn mark_of(entry: &Entry) -> Option<EntryId> {
-    Some(match entry.what.action()? {
-        Action::Deploy(order) => order.attempt.clone(),
-        Action::Stop(order) => order.attempt.clone(),
-    })
 }
 
 fn acted(stage: &StageName, attempt: &EntryId, answer: Answer) -> Fact {
