@@ -358,6 +358,8 @@ mod tests {
             doors: doors
                 .map(|(name, port)| ((*name).to_owned(), *port))
                 .collect(),
+            target_groups: Vec::new(),
+            own_addresses: true,
             alarms: vec!["web-5xx".into()],
             bake: SignedDuration::ZERO,
         }
@@ -368,6 +370,7 @@ mod tests {
             compute: Compute::Server,
             alarms: vec!["billing-errors".into()],
             returns_on_alarm: true,
+            target_groups: Vec::new(),
             last_object: last.map(|(bucket, key)| (bucket.to_owned(), key.to_owned())),
         }
     }

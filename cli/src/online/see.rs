@@ -1,7 +1,7 @@
 //! Looking at what a service file names, all stages at once.
 
 use aws::AwsPlatform;
-use aws::survey::{SeenBucket, SeenGroup, SeenService, Unseen};
+use aws::survey::{SeenBucket, SeenGroup, SeenService, TargetKind, Unseen};
 use domain::alarm::AlarmSeen;
 use domain::config::{ServiceConfig, Source, StageConfig, Target};
 use engine::Platform as _;
@@ -27,6 +27,8 @@ pub(super) struct SeenStage {
     pub(super) place: Result<(), Unseen>,
     pub(super) service: Option<Result<SeenService, Unseen>>,
     pub(super) group: Option<Result<SeenGroup, Unseen>>,
+    /// Target groups that service and group name, by name or ARN.
+    pub(super) target_groups: Vec<(String, Result<TargetKind, Unseen>)>,
     pub(super) alarms: Result<Vec<AlarmSeen>, Unseen>,
 }
 
@@ -73,20 +75,32 @@ async fn see_stage(platform: &AwsPlatform, stage: &StageConfig) -> SeenStage {
             ..
         } => (Some((cluster, service)), Some((application, group))),
     };
+    let service = match service {
+        Some((cluster, service)) => Some(platform.survey_service(place, cluster, service).await),
+        None => None,
+    };
+    let group = match group {
+        Some((application, group)) => Some(platform.survey_group(place, application, group).await),
+        None => None,
+    };
+    let mut named = Vec::new();
+    if let Some(Ok(group)) = &group {
+        named.extend(group.target_groups.iter().cloned());
+    }
+    if let Some(Ok(service)) = &service {
+        // Behind CodeDeploy the service has one of the group's own, or an old one.
+        let behind = named.is_empty();
+        named.extend(service.target_groups.iter().filter(|_| behind).cloned());
+    }
+    let look = named.into_iter().map(async |named| {
+        let seen = platform.survey_target_group(place, &named).await;
+        (named, seen)
+    });
     SeenStage {
         place: platform.survey_place(place).await,
-        service: match service {
-            Some((cluster, service)) => {
-                Some(platform.survey_service(place, cluster, service).await)
-            }
-            None => None,
-        },
-        group: match group {
-            Some((application, group)) => {
-                Some(platform.survey_group(place, application, group).await)
-            }
-            None => None,
-        },
+        service,
+        group,
+        target_groups: futures_util::future::join_all(look).await,
         alarms: platform
             .alarms(place, &stage.alarms)
             .await

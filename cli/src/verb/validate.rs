@@ -34,7 +34,8 @@ pub(crate) struct Validate {
     /// Service files, in YAML
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Look at what the files name: alarms, groups, services, roles, repositories, buckets
+    /// Look at what the files name: alarms, groups, services, target groups, roles, repositories,
+    /// buckets
     #[arg(long)]
     online: bool,
 }

@@ -31,6 +31,8 @@ const SESSION_NAME: &str = "lastgood";
 #[derive(Debug)]
 pub(crate) struct Clients {
     config: SdkConfig,
+    #[cfg(feature = "balancers")]
+    balancers: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     codedeploy: OnceLock<aws_sdk_codedeploy::Client>,
     ecr: OnceLock<aws_sdk_ecr::Client>,
@@ -44,6 +46,8 @@ impl Clients {
     fn new(config: SdkConfig) -> Self {
         Self {
             config,
+            #[cfg(feature = "balancers")]
+            balancers: OnceLock::new(),
             cloudwatch: OnceLock::new(),
             codedeploy: OnceLock::new(),
             ecr: OnceLock::new(),
@@ -57,6 +61,12 @@ impl Clients {
     /// Who plays AWS, when it is not AWS.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.config.endpoint_url()
+    }
+
+    #[cfg(feature = "balancers")]
+    pub(crate) fn balancers(&self) -> &aws_sdk_elasticloadbalancingv2::Client {
+        self.balancers
+            .get_or_init(|| aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
     }
 
     pub(crate) fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {

@@ -88,6 +88,10 @@ pub struct SeenService {
     pub containers: Vec<(String, String)>,
     /// Containers and ports that take traffic.
     pub doors: Vec<(String, u16)>,
+    /// The ARNs of the target groups that bring it.
+    pub target_groups: Vec<String>,
+    /// Whether each task has an address of its own (network mode `awsvpc`, as Fargate has it).
+    pub own_addresses: bool,
     /// Names of alarms that ECS itself fails a deployment on.
     pub alarms: Vec<String>,
     /// How long ECS itself bakes.
@@ -110,6 +114,17 @@ pub enum Compute {
     Other(String),
 }
 
+/// What a target group takes for targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Instances, by their ids.
+    Instance,
+    /// IP addresses.
+    Address,
+    /// Something else; its name.
+    Other(String),
+}
+
 /// A CodeDeploy deployment group as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenGroup {
@@ -119,6 +134,8 @@ pub struct SeenGroup {
     pub alarms: Vec<String>,
     /// Whether CodeDeploy goes back by itself when an alarm stopped a deployment.
     pub returns_on_alarm: bool,
+    /// The names of the target groups that it takes traffic from and gives traffic to.
+    pub target_groups: Vec<String>,
     /// The bucket and key of what it last deployed from S3.
     pub last_object: Option<(String, String)>,
 }
@@ -287,5 +304,42 @@ impl AwsPlatform {
     pub async fn preview(&self, order: &Order) -> Result<Option<DefinitionChange>, Unseen> {
         let clients = self.places().at(&order.place).await?;
         Ok(ecs::survey::preview(clients.ecs(), order).await?)
+    }
+
+    /// What a target group, by its name or ARN, takes for targets.
+    ///
+    /// # Errors
+    /// When it cannot be seen.
+    #[cfg(feature = "balancers")]
+    pub async fn survey_target_group(
+        &self,
+        place: &Place,
+        named: &str,
+    ) -> Result<TargetKind, Unseen> {
+        let clients = self.places().at(place).await?;
+        let ask = clients.balancers().describe_target_groups();
+        let ask = if named.starts_with("arn:") {
+            ask.target_group_arns(named)
+        } else {
+            ask.names(named)
+        };
+        let missing = || Unseen::Missing(format!("there is no target group {named}"));
+        let answer = ask.send().await.map_err(|error| {
+            let absent = ["TargetGroupNotFound"];
+            let asked = "elasticloadbalancing:DescribeTargetGroups";
+            match Unseen::of(asked, &absent, &error) {
+                Unseen::Missing(_) => missing(),
+                unseen @ (Unseen::Forbidden(_) | Unseen::Unclear(_)) => unseen,
+            }
+        })?;
+        let group = answer.target_groups().first().ok_or_else(missing)?;
+        // Left out where targets are instances (ELB API, TargetGroup).
+        Ok(
+            match group.target_type().map_or("instance", |it| it.as_str()) {
+                "instance" => TargetKind::Instance,
+                "ip" => TargetKind::Address,
+                other => TargetKind::Other(other.to_owned()),
+            },
+        )
     }
 }

@@ -46,9 +46,24 @@ fn seen(info: &DeploymentGroupInfo) -> SeenGroup {
             .iter()
             .filter_map(|alarm| alarm.name().map(str::to_owned))
             .collect(),
+        target_groups: target_groups(info),
         returns_on_alarm: events.contains(&AutoRollbackEvent::DeploymentStopOnAlarm),
         last_object: object.and_then(|it| Some((it.bucket()?.to_owned(), it.key()?.to_owned()))),
     }
+}
+
+/// A blue/green deployment shifts between the groups of a pair; on instances there is one group, or
+/// none.
+fn target_groups(info: &DeploymentGroupInfo) -> Vec<String> {
+    let balancers = info.load_balancer_info();
+    let pairs = balancers.map(|it| it.target_group_pair_info_list());
+    let pairs = pairs.unwrap_or_default().iter();
+    let single = balancers.map(|it| it.target_group_info_list());
+    let all = pairs
+        .flat_map(|pair| pair.target_groups())
+        .chain(single.unwrap_or_default());
+    all.filter_map(|group| group.name().map(str::to_owned))
+        .collect()
 }
 
 fn compute(info: &DeploymentGroupInfo) -> Compute {

@@ -91,6 +91,11 @@ impl Definition {
         Ok(next.unmarked())
     }
 
+    /// Whether each task has an address of its own.
+    pub(super) fn own_addresses(&self) -> bool {
+        self.fields.get("networkMode").and_then(Value::as_str) == Some("awsvpc")
+    }
+
     /// The images of its containers, by the containers' names.
     pub(super) fn images(&self) -> Vec<(String, String)> {
         let all = self.fields.get("containerDefinitions");

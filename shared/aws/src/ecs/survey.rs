@@ -42,6 +42,7 @@ pub(crate) async fn service(
     let seen = definition::describe(client, running).await?;
     Ok(SeenService {
         containers: seen.images(),
+        own_addresses: seen.own_addresses(),
         ..configured(service, running)
     })
 }
@@ -69,6 +70,18 @@ fn configured(service: &Service, running: &str) -> SeenService {
                 Some((door.container_name()?.to_owned(), port))
             })
             .collect(),
+        target_groups: service
+            .load_balancers()
+            .iter()
+            .flat_map(|door| {
+                let other = door.advanced_configuration();
+                let other = other.and_then(|it| it.alternate_target_group_arn());
+                [door.target_group_arn(), other]
+            })
+            .flatten()
+            .map(str::to_owned)
+            .collect(),
+        own_addresses: false,
         alarms: alarms
             .map(|it| it.alarm_names().to_vec())
             .unwrap_or_default(),

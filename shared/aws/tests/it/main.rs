@@ -7,6 +7,7 @@
     reason = "tests may panic"
 )]
 
+mod balancers;
 mod codedeploy;
 mod ecs;
 mod ledger;

@@ -55,6 +55,7 @@ async fn what_is_stored_is_examined() {
     a_chart_is_no_artefact(&world).await;
     a_role_in_another_account_is_assumed(&world).await;
     a_missing_alarm_is_missing(&world).await;
+    crate::balancers::a_target_group_tells_what_it_takes(&world.platform, &sdk).await;
     announcements_are_published(&sdk).await;
 }
 

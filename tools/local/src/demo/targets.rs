@@ -134,6 +134,10 @@ pub async fn make_group(
 ) -> Result<Door> {
     let balancer = format!("{application}-{group}");
     let stage = json!([{ "Key": "stage", "Value": balancer }]);
+    let made = [("Name", &*balancer), ("TargetType", "instance")];
+    account
+        .query("elasticloadbalancing", "CreateTargetGroup", &made)
+        .await?;
     let launch = json!({ "tags": stage, "count": count });
     account.codedeploy("LocalLaunchInstances", launch).await?;
     let home = account.home();

@@ -152,6 +152,29 @@ fn a_group_is_drafted_with_where_its_archives_come_from() {
             "{checked}"
         );
 
+        // Nobody else looks whether what brings the traffic is still there.
+        let named = [("Names.member.1", "drafted-dev")];
+        let balancers = async |operation, named: &[(&str, &str)]| {
+            let account = &world.account;
+            account
+                .query("elasticloadbalancing", operation, named)
+                .await
+        };
+        let told = balancers("DescribeTargetGroups", &named).await?;
+        let arn = gateway::xml_text(&told, "TargetGroupArn").context("its ARN")?;
+        balancers("DeleteTargetGroup", &[("TargetGroupArn", &arn)]).await?;
+        let checked_without = world.root.run(&["validate", &path, "--online"]).await?;
+        ensure!(
+            checked_without.code == Some(2)
+                && checked_without
+                    .err
+                    .contains("there is no target group drafted-dev"),
+            "{}",
+            checked_without.err
+        );
+        let again = [("Name", "drafted-dev"), ("TargetType", "instance")];
+        balancers("CreateTargetGroup", &again).await?;
+
         // Who may not see the bucket's settings is told so, and that is no failure.
         let ravi = Lastgood::of(&world.system, "ravi")?;
         let checked: Value = ravi.json(&["validate", &path, "--online"]).await?;

@@ -35,7 +35,10 @@ async fn a_service_is_seen_with_what_ecs_itself_watches() {
             "alarms": { "enable": true, "rollback": true, "alarmNames": ["web-5xx"] },
             "bakeTimeInMinutes": 10,
         },
-        "loadBalancers": [{ "containerName": "web", "containerPort": 8080 }],
+        "loadBalancers": [{
+            "containerName": "web", "containerPort": 8080, "targetGroupArn": "arn:blue",
+            "advancedConfiguration": { "alternateTargetGroupArn": "arn:green" },
+        }],
     });
     world
         .server
@@ -49,6 +52,7 @@ async fn a_service_is_seen_with_what_ecs_itself_watches() {
     assert_eq!((seen.desired, &*seen.definition), (3, "web:7"));
     assert_eq!(seen.alarms, ["web-5xx"]);
     assert_eq!(seen.doors, [("web".to_owned(), 8080)]);
+    assert_eq!(seen.target_groups, ["arn:blue", "arn:green"]);
     assert_eq!(seen.bake, SignedDuration::from_mins(10));
     assert_eq!(
         seen.containers[1],
