@@ -104,3 +104,38 @@ fn waiting_due_at(pipeline: &Pipeline, waiting: &Offer) -> Option<Timestamp> {
 pub fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::AlarmState;
+    use crate::decide::tests::story::Story;
+
+    /// In how many seconds something is due.
+    fn due_in(story: &Story) -> Option<i64> {
+        due_at(&story.pipeline).map(|at| at.duration_since(story.now).as_secs())
+    }
+
+    #[test]
+    fn what_was_asked_or_begun_is_looked_at_after_a_minute_and_a_bake_when_it_ends() {
+        let mut story = Story::new();
+        assert_eq!(due_in(&story), None);
+        story.upload(1);
+        assert_eq!(due_in(&story), Some(60), "asked for");
+        story.begins("dev");
+        assert_eq!(due_in(&story), Some(60), "begun");
+        let mut baking = story.clone();
+        baking.finishes("dev");
+        assert_eq!(due_in(&baking), Some(5 * 60), "it bakes for five minutes");
+    }
+
+    #[test]
+    fn what_is_to_be_undone_is_looked_at_after_a_minute() {
+        let mut story = Story::released_everywhere(1);
+        assert_eq!(due_in(&story), None);
+        story.upload(2);
+        story.begins("dev");
+        story.alarm("dev", AlarmState::Alarm);
+        assert_eq!(due_in(&story), Some(60), "stopping");
+    }
+}

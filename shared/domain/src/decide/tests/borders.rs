@@ -1,11 +1,12 @@
 //! Rules at their borders: exactly at the limit, exactly at the minute, the other way round. Most
 //! of these are here because a change of the rule went unnoticed without them.
 
-use super::story::{ALICE, MIRA, RAVI, Story, release, stage};
+use super::story::{ALICE, MIRA, RAVI, Story, config, release, stage};
 use crate::alarm::AlarmState;
 use crate::apply::Illegal;
+use crate::config::Queue;
 use crate::decide::{Recalled, decide};
-use crate::entry::{AlarmsAtStart, Call, What};
+use crate::entry::{AlarmsAtStart, Call, Purpose, What};
 use crate::fact::{Answer, ArtefactFound, Asked, Despite, Fact, Progress, Proof, Request, Running};
 use crate::name::ReleaseNumber;
 use crate::pipeline::{How, Phase};
@@ -402,6 +403,38 @@ fn a_start_that_is_asked_again_minds_alarms_as_it_did_and_a_rollback_never() {
         };
         assert_eq!(order.alarms, alarms, "{name}");
     }
+}
+
+#[test]
+fn what_comes_by_itself_takes_nothing_out_of_a_queue_in_which_all_have_their_turn() {
+    let mut config = config();
+    config.queue = Queue::All;
+    let mut story = Story::with(config);
+    for number in [1, 2] {
+        story.upload_built(number, Story::build(number));
+        story.becomes_good("dev");
+        story.becomes_good("test");
+    }
+    let waiting = story.state("production").waiting.iter();
+    let waiting: Vec<ReleaseNumber> = waiting.map(|offer| offer.release).collect();
+    assert_eq!(waiting, [release(1), release(2)]);
+}
+
+#[test]
+fn a_rollback_that_waits_for_its_target_gives_way_to_nothing() {
+    let mut story = Story::new();
+    for number in 1..=3 {
+        story.upload_built(number, Story::build(number));
+        story.becomes_good("dev");
+    }
+    story.roll_back("dev", Some(1));
+    let by = "somebody else's".into();
+    story.answer("dev", Answer::Occupied { by });
+    story.promote("dev", 2, Despite::default());
+    assert_eq!(story.wrote(), ["offered", "waits"]);
+    let waiting = story.state("dev").waiting.iter();
+    let waiting: Vec<Purpose> = waiting.map(|offer| offer.purpose).collect();
+    assert_eq!(waiting, [Purpose::Rollback, Purpose::Release]);
 }
 
 #[test]

@@ -287,9 +287,15 @@ fn check_scans(story: &Story) {
     }
 }
 
+/// Stories for each law: enough for every test run. `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.map_or(120, |cases| cases.parse().unwrap())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 120,
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -3,13 +3,14 @@
 use super::story::{ALICE, RAVI, Story, config, monday, release, stage, tag};
 use crate::alarm::AlarmState;
 use crate::artefact::Release;
-use crate::config::ServiceConfig;
+use crate::config::{Queue, ServiceConfig};
 use crate::decide::{Plan, Recalled, Wish, plan};
 use crate::entry::Purpose;
 use crate::fact::{Despite, Request};
 use crate::name::Identity;
 use crate::pipeline::WaitingOn;
 use crate::reason::{Reason, Verdict};
+use jiff::SignedDuration;
 
 fn wish(number: u64) -> Wish {
     Wish::Deploy {
@@ -129,6 +130,30 @@ fn everything_that_holds_a_release_is_told_and_not_only_the_first() {
         release(2),
         "what comes once nothing holds it"
     );
+}
+
+#[test]
+fn a_plan_orders_its_own_release_although_another_one_starts_meanwhile() {
+    let mut config = config();
+    config.queue = Queue::All;
+    let mut story = one_waits_with(config);
+    story.upload_built(3, Story::build(3));
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    let until = Some(crate::due::after(story.now, SignedDuration::from_mins(10)));
+    let freeze = Request::Freeze {
+        stage: Some(stage("production")),
+        reason: "the sale".into(),
+        until,
+    };
+    story.ask(ALICE, freeze);
+    story.approve(ALICE, 2);
+    story.approve(ALICE, 3);
+    assert!(story.active("production").is_none(), "it is frozen");
+    story.jump(10);
+    let plan = planned(&story, "production", &wish(3));
+    assert_eq!(entries(&plan), ["thawed", "start_asked", "waits"]);
+    assert_eq!(plan.order.unwrap().release, release(3));
 }
 
 #[test]
