@@ -2,8 +2,8 @@
 
 use aws::survey::{Compute, SeenGroup, SeenService};
 use domain::config::{
-    ALARMS_MAX, ApprovalRule, AuthorMay, Gate, Place, Queue, ServiceConfig, Source, StageConfig,
-    Target, TaskBase,
+    ALARMS_MAX, ApprovalRule, AuthorMay, Gate, Place, Queue, ServiceConfig, SlackMay, Source,
+    StageConfig, Target, TaskBase,
 };
 use domain::file::Home;
 use domain::{AlarmArn, Identity, Region, ServiceName, SignedDuration, StageName};
@@ -272,6 +272,7 @@ fn stage_config(
             count: 1,
             author: AuthorMay::NotApprove,
             expires_after: EXPIRES_AFTER,
+            slack: SlackMay::NotDecide,
         })
     } else {
         Gate::Automatic

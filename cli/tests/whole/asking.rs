@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use aws::DynamoLedger;
-use domain::config::{ApprovalRule, AuthorMay, Gate};
+use domain::config::{ApprovalRule, AuthorMay, Gate, SlackMay};
 use domain::fact::Proof;
 use domain::reason::Verdict;
 use domain::{Fact, Reason, ServiceConfig, SignedDuration, Timestamp};
@@ -26,6 +26,7 @@ fn gated() -> ServiceConfig {
         count: 1,
         author: AuthorMay::NotApprove,
         expires_after: SignedDuration::from_hours(24),
+        slack: SlackMay::NotDecide,
     });
     config
 }

@@ -260,6 +260,26 @@ pub struct ApprovalRule {
     pub author: AuthorMay,
     /// How long after the offer the request expires.
     pub expires_after: SignedDuration,
+    /// Whether buttons in Slack count.
+    #[serde(default, skip_serializing_if = "SlackMay::is_not")]
+    pub slack: SlackMay,
+}
+
+/// Whether the gate takes what people press in Slack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlackMay {
+    /// Only requests signed with one's own IAM credentials count.
+    #[default]
+    NotDecide,
+    /// The approvers may press buttons too.
+    Decide,
+}
+
+impl SlackMay {
+    fn is_not(&self) -> bool {
+        *self == Self::NotDecide
+    }
 }
 
 /// Whether the commit's author may approve own work.

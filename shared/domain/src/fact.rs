@@ -9,6 +9,7 @@ use crate::artefact::{Artefact, BuildFacts, Content};
 use crate::config::ServiceConfig;
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
 use crate::pipeline::Freeze;
+use crate::question::{Choice, Question};
 use crate::scan::Scanned;
 use crate::switch::Switch;
 
@@ -215,6 +216,8 @@ pub enum Request {
         /// Why.
         reason: String,
     },
+    /// Answer a gate's question with a button in a chat.
+    Press(Press),
     /// Offer a release to a stage by hand.
     Promote {
         /// The stage.
@@ -259,6 +262,18 @@ pub enum Request {
     /// Announce that somebody tries whether announcements arrive. May be asked of
     /// [`EVERYTHING`](crate::name::EVERYTHING) as of any service.
     Announce,
+}
+
+/// A button in a chat that was pressed. The chat signed for its user, and the stack's settings say
+/// whose identity that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Press {
+    /// What it answers.
+    pub question: Question,
+    /// The answer.
+    pub choice: Choice,
+    /// The chat's own id of who pressed it, for the record.
+    pub user: String,
 }
 
 /// What runs on a stage when a service is configured.

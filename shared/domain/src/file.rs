@@ -279,6 +279,9 @@ pub struct ApprovalFile {
     /// How long after the offer the request expires, such as `7d`.
     #[serde(default = "expires_after_default")]
     pub expires_after: String,
+    /// Whether the approvers may also decide with the buttons in Slack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_slack: bool,
 }
 
 fn queue_newest() -> Queue {

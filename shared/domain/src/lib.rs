@@ -10,9 +10,9 @@
 //! ```
 //!
 //! What lives where: the words as types ([`name`], [`artefact`], [`config`], [`pipeline`]), what
-//! comes in ([`fact`], [`hint`]), what goes out ([`entry`], [`reason`], [`announce`]), and the
-//! rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`], [`catalogue`],
-//! [`scan`]).
+//! comes in ([`fact`], [`hint`], [`question`]), what goes out ([`entry`], [`reason`],
+//! [`announce`]), and the rules between them ([`mod@decide`], [`mod@apply`], [`due`], [`wanted`],
+//! [`catalogue`], [`scan`]).
 
 pub mod alarm;
 pub mod announce;
@@ -34,6 +34,7 @@ pub mod hook;
 pub mod name;
 pub mod order;
 pub mod pipeline;
+pub mod question;
 pub mod reason;
 pub mod scan;
 pub mod switch;

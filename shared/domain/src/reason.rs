@@ -173,6 +173,10 @@ pub enum Reason {
     NotAnApprover,
     /// The rule does not let authors approve own work.
     AuthorMayNotApprove,
+    /// The rule takes no decision from Slack.
+    NotFromSlack,
+    /// The release was offered anew after the question that was answered.
+    AskedAnew,
     /// This person approved already.
     ApprovedAlready,
     /// The request for approval has expired.
@@ -231,6 +235,8 @@ impl Reason {
                 | Self::NoApprovalNeeded
                 | Self::NotAnApprover
                 | Self::AuthorMayNotApprove
+                | Self::NotFromSlack
+                | Self::AskedAnew
                 | Self::ApprovalExpired
                 | Self::NotGoodBefore { .. }
                 | Self::Quarantined
@@ -339,6 +345,12 @@ impl fmt::Display for Reason {
             }
             Self::AuthorMayNotApprove => {
                 f.write_str("the commit's author may not approve own work here")
+            }
+            Self::NotFromSlack => {
+                f.write_str("the stage takes no decision from Slack; sign one with `lastgood`")
+            }
+            Self::AskedAnew => {
+                f.write_str("the release was offered anew, and the question asked anew")
             }
             Self::ApprovedAlready => f.write_str("this identity approved it already"),
             Self::ApprovalExpired => f.write_str("the request for approval has expired"),

@@ -108,6 +108,7 @@ fn mention(fact: &Fact) -> Mention {
             Request::Configure { .. }
             | Request::Approve { .. }
             | Request::Reject { .. }
+            | Request::Press(_)
             | Request::Rollback { .. }
             | Request::Cancel { .. }
             | Request::Freeze { .. }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Draft, Recalled, arrive, configure, gate, scan, switch, undo};
+use super::{Draft, Recalled, arrive, configure, gate, press, scan, switch, undo};
 use crate::config::{ApprovalRule, AuthorMay};
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{Asked, Despite, Request};
@@ -36,17 +36,8 @@ pub(super) fn asked(draft: &mut Draft, recalled: &Recalled, asked: &Asked) -> Re
             stage,
             release,
             reason,
-        } => {
-            let end = Drop::Rejected {
-                by: by.clone(),
-                reason: reason.clone(),
-            };
-            let author = author_of(draft, *release).is_some_and(|author| by.is_author(&author));
-            if !author && !may_decide(draft, stage, by) {
-                return Reason::NotAnApprover;
-            }
-            drop_offer(draft, stage, *release, end)
-        }
+        } => reject(draft, stage, *release, by, reason.clone()),
+        Request::Press(pressed) => press::press(draft, pressed, by),
         Request::Promote {
             stage,
             release,
@@ -81,7 +72,7 @@ pub(super) fn announce(draft: &mut Draft, by: &Identity) -> Reason {
     Reason::PersonAsked
 }
 
-fn no_stage(stage: &StageName) -> Reason {
+pub(super) fn no_stage(stage: &StageName) -> Reason {
     Reason::NoSuchStage {
         stage: stage.clone(),
     }
@@ -123,7 +114,7 @@ fn find_offer(draft: &Draft, stage: &StageName, release: ReleaseNumber) -> Resul
 
 /// An approval is for exactly this release on exactly this stage, by somebody the rule names, who
 /// did not write it, once each.
-fn approve(
+pub(super) fn approve(
     draft: &mut Draft,
     stage: &StageName,
     release: ReleaseNumber,
@@ -162,6 +153,25 @@ fn approve(
     };
     draft.write(what, Reason::PersonAsked);
     Reason::PersonAsked
+}
+
+/// Whoever may say yes may say no, and so may who wrote it.
+pub(super) fn reject(
+    draft: &mut Draft,
+    stage: &StageName,
+    release: ReleaseNumber,
+    by: &Identity,
+    reason: String,
+) -> Reason {
+    let author = author_of(draft, release).is_some_and(|author| by.is_author(&author));
+    if !author && !may_decide(draft, stage, by) {
+        return Reason::NotAnApprover;
+    }
+    let end = Drop::Rejected {
+        by: by.clone(),
+        reason,
+    };
+    drop_offer(draft, stage, release, end)
 }
 
 /// Why somebody may not approve a release, whatever waits.

@@ -10,6 +10,7 @@ mod configure;
 mod gate;
 mod observe;
 mod plan;
+mod press;
 mod scan;
 mod switch;
 mod undo;

@@ -224,6 +224,7 @@ impl Plan {
             Request::Configure { .. }
             | Request::Approve { .. }
             | Request::Reject { .. }
+            | Request::Press(_)
             | Request::Promote { .. }
             | Request::Cancel { .. }
             | Request::Freeze { .. }

@@ -30,6 +30,7 @@ pub(super) fn asked(draft: &mut Draft, by: &Identity, request: &Request) -> Reas
         Request::Configure { .. }
         | Request::Approve { .. }
         | Request::Reject { .. }
+        | Request::Press(_)
         | Request::Promote { .. }
         | Request::Rollback { .. }
         | Request::Cancel { .. } => Reason::NoSuchService,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::config::{
     ALARMS_MAX, ApprovalRule, AssumedRole, AuthorMay, Gate, Place, STAGES_MAX, ServiceConfig,
-    Source, StageConfig, Target,
+    SlackMay, Source, StageConfig, Target,
 };
 use crate::name::{AccountId, AlarmArn, EVERYTHING, NameError, UNCLAIMED};
 use crate::window::Window;
@@ -406,6 +406,11 @@ impl ApprovalFile {
             count: self.count,
             author,
             expires_after,
+            slack: if self.from_slack {
+                SlackMay::Decide
+            } else {
+                SlackMay::NotDecide
+            },
         })
     }
 }

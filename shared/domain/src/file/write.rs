@@ -5,7 +5,7 @@ use super::{
     ApprovalFile, ArtefactSource, CodeDeployEcsFile, CodeDeployFile, EcrSource, EcsFile, GateFile,
     Home, OciSource, S3Source, ServiceFile, StageFile, TargetFile, span,
 };
-use crate::config::{AuthorMay, Gate, Place, ServiceConfig, Source, StageConfig, Target};
+use crate::config::{AuthorMay, Gate, Place, ServiceConfig, SlackMay, Source, StageConfig, Target};
 use crate::name::{AccountId, AlarmArn, Region};
 
 impl ServiceFile {
@@ -152,6 +152,7 @@ fn gate(gate: &Gate) -> GateFile {
             count: rule.count,
             author_may_approve: rule.author == AuthorMay::Approve,
             expires_after: span::words(rule.expires_after),
+            from_slack: rule.slack == SlackMay::Decide,
         }),
     }
 }
@@ -192,6 +193,7 @@ mod tests {
                     } },
                     "gate": { "approval": {
                         "approvers": ["*:user/alice"], "count": 2, "author_may_approve": true,
+                        "from_slack": true,
                         "expires_after": "1d12h"
                     } },
                     "windows": ["Mon-Fri 10:00-24:00 Asia/Kolkata"],

@@ -224,6 +224,7 @@ fn stage(rng: &mut Rng, service: &str, name: &str, images: bool) -> StageFile {
         count: rng.u32(1..=2),
         author_may_approve: rng.bool(),
         expires_after: "2h".to_owned(),
+        from_slack: false,
     };
     let gated = name != "dev" && rng.bool();
     let elsewhere = rng.u32(0..6) == 0;

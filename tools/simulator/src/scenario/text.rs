@@ -203,6 +203,7 @@ fn set(stage: &mut StageFile, said: &[&str]) -> Result<(), String> {
                 count,
                 author_may_approve: false,
                 expires_after: "2h".to_owned(),
+                from_slack: false,
             });
             set(stage, rest)
         }

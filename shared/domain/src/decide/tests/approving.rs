@@ -1,10 +1,11 @@
 //! Rules about approval.
 
 use super::story::{ALICE, MIRA, RAVI, Story, config, release, stage};
-use crate::config::{Gate, ServiceConfig};
+use crate::config::{Gate, ServiceConfig, SlackMay};
 use crate::entry::{Drop, What};
-use crate::fact::Request;
+use crate::fact::{Press, Request};
 use crate::pipeline::WaitingOn;
+use crate::question::{Choice, Question};
 use crate::reason::{Reason, Verdict};
 
 fn at_production() -> Story {
@@ -17,6 +18,36 @@ fn waiting_with(config: ServiceConfig) -> Story {
     story.becomes_good("dev");
     story.becomes_good("test");
     story
+}
+
+fn open_to_slack() -> ServiceConfig {
+    let mut config = config();
+    if let Gate::Approval(rule) = &mut config.stages[2].gate {
+        rule.slack = SlackMay::Decide;
+    }
+    config
+}
+
+/// A button under what was asked last about release 1.
+fn button(story: &Story, choice: Choice) -> Request {
+    let asks = |what: &What| {
+        matches!(what, What::Waits { release: it, on: WaitingOn::Approval { .. }, .. }
+            if *it == release(1))
+    };
+    let ledger = story.ledger.iter().rev();
+    let asked = ledger.map(|it| &it.entry).find(|it| asks(&it.what));
+    Request::Press(Press {
+        question: Question {
+            stage: stage("production"),
+            release: release(1),
+            asked: crate::EntryId {
+                service: story.pipeline.service.clone(),
+                seq: asked.unwrap().seq,
+            },
+        },
+        choice,
+        user: "U0ALICE".to_owned(),
+    })
 }
 
 fn two_needed() -> ServiceConfig {
@@ -226,4 +257,72 @@ fn a_request_with_all_its_yeses_does_not_expire() {
     assert_eq!(story.approve(ALICE, 1), Reason::PersonAsked);
     story.jump(8 * 24 * 60);
     assert_eq!(story.approve(MIRA, 1), Reason::PersonAsked, "one more");
+}
+
+#[test]
+fn a_button_in_slack_counts_only_where_the_rule_says_so_and_only_from_its_approvers() {
+    let mut closed = at_production();
+    for choice in [Choice::Approve, Choice::Reject] {
+        let pressed = button(&closed, choice);
+        assert_eq!(closed.ask(ALICE, pressed), Reason::NotFromSlack);
+    }
+    let mut open = waiting_with(open_to_slack());
+    let stranger = "arn:aws:iam::999900001111:user/alice";
+    let pressed = button(&open, Choice::Approve);
+    let reason = open.ask(stranger, pressed.clone());
+    assert_eq!(reason, Reason::NotAnApprover, "the channel is no authority");
+    let reason = open.ask(RAVI, pressed.clone());
+    assert_eq!(reason, Reason::AuthorMayNotApprove);
+    assert_eq!(open.ask(ALICE, pressed), Reason::PersonAsked);
+    assert_eq!(open.wrote(), ["approved", "start_asked"]);
+    let said = open
+        .ledger
+        .iter()
+        .rev()
+        .find_map(|it| match &it.entry.what {
+            What::Approved { reason, .. } => reason.clone(),
+            _ => None,
+        });
+    assert_eq!(said.unwrap(), "in Slack, as U0ALICE");
+}
+
+#[test]
+fn a_button_in_slack_can_say_no() {
+    let mut story = waiting_with(open_to_slack());
+    let pressed = button(&story, Choice::Reject);
+    assert_eq!(story.ask(MIRA, pressed), Reason::PersonAsked);
+    let rejected = story.ledger.iter().any(|it| {
+        matches!(&it.entry.what, What::Dropped { end: Drop::Rejected { reason, .. }, .. }
+            if reason == "in Slack, as U0ALICE")
+    });
+    assert!(rejected);
+}
+
+#[test]
+fn a_button_counts_for_the_offer_it_asked_about_and_not_for_a_later_one_of_the_same_release() {
+    let mut story = waiting_with(open_to_slack());
+    let old = button(&story, Choice::Approve);
+    let pressed = button(&story, Choice::Reject);
+    story.ask(ALICE, pressed);
+    let late = story.ask(ALICE, old.clone());
+    assert_eq!(late, Reason::NotWaiting { instead: None });
+    story.promote("production", 1, crate::fact::Despite::default());
+    assert_eq!(story.ask(ALICE, old), Reason::AskedAnew);
+    let new = button(&story, Choice::Approve);
+    assert_eq!(story.ask(ALICE, new), Reason::PersonAsked);
+}
+
+#[test]
+fn two_people_may_press_the_same_button() {
+    let mut config = open_to_slack();
+    if let Gate::Approval(rule) = &mut config.stages[2].gate {
+        rule.count = 2;
+    }
+    let mut story = waiting_with(config);
+    let seen_by_both = button(&story, Choice::Approve);
+    assert_eq!(story.ask(ALICE, seen_by_both.clone()), Reason::PersonAsked);
+    let again = story.ask(ALICE, seen_by_both.clone());
+    assert_eq!(again, Reason::ApprovedAlready);
+    assert_eq!(story.ask(MIRA, seen_by_both), Reason::PersonAsked);
+    assert!(story.active("production").is_some());
 }

@@ -10,7 +10,8 @@ use crate::apply::apply;
 use crate::artefact::{Artefact, ArtefactId, BuildFacts, Content};
 use crate::chain::Sealed;
 use crate::config::{
-    ApprovalRule, AuthorMay, Gate, Place, Queue, ServiceConfig, Source, StageConfig, Target,
+    ApprovalRule, AuthorMay, Gate, Place, Queue, ServiceConfig, SlackMay, Source, StageConfig,
+    Target,
 };
 use crate::decide::{Recalled, decide};
 use crate::entry::What;
@@ -79,6 +80,7 @@ pub(super) fn config() -> ServiceConfig {
         count: 1,
         author: AuthorMay::NotApprove,
         expires_after: SignedDuration::from_hours(24 * 7),
+        slack: SlackMay::NotDecide,
     };
     ServiceConfig {
         service: service(),
@@ -455,15 +457,12 @@ impl Story {
     }
 
     pub(super) fn approve(&mut self, by: &str, number: u64) -> Reason {
-        let stage = stage("production");
-        self.ask(
-            by,
-            Request::Approve {
-                stage,
-                release: release(number),
-                reason: None,
-            },
-        )
+        let request = Request::Approve {
+            stage: stage("production"),
+            release: release(number),
+            reason: None,
+        };
+        self.ask(by, request)
     }
 
     pub(super) fn promote(&mut self, name: &str, number: u64, despite: Despite) -> Reason {
