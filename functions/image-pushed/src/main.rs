@@ -4,8 +4,9 @@
 //! repository states the fact.
 
 use domain::hint::Input;
+use intake::call::CallAnswer;
 use intake::dockerhub::{Call, WebhookKey};
-use intake::image::{CallAnswer, Received, decode};
+use intake::image::{Received, decode};
 use intake::{Decoded, Refusal};
 use lambda::{Failed, House, serve};
 use lambda_runtime::Error;

@@ -15,6 +15,14 @@ pub const FIELDS_MAX: usize = 10;
 pub const FIELD_LENGTH_MAX: usize = 2000;
 /// Longest text of a message, which notifications show, in characters (4,000 are recommended).
 pub const TEXT_LENGTH_MAX: usize = 4000;
+/// Longest text of a button, in characters.
+pub const BUTTON_LENGTH_MAX: usize = 75;
+/// Longest title of a confirmation, in characters.
+pub const CONFIRM_TITLE_LENGTH_MAX: usize = 100;
+/// Longest text of a confirmation, in characters.
+pub const CONFIRM_LENGTH_MAX: usize = 300;
+/// Longest text of a confirmation's buttons, in characters.
+const CONFIRM_BUTTON_LENGTH_MAX: usize = 30;
 
 /// What is posted: blocks, and a text for notifications and for clients that show no blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +79,11 @@ pub enum Block {
         /// Its parts.
         elements: Vec<Text>,
     },
+    /// Buttons.
+    Actions {
+        /// The buttons.
+        elements: Vec<Button>,
+    },
 }
 
 /// A text.
@@ -82,6 +95,72 @@ pub enum Text {
         /// The text.
         text: String,
     },
+    /// As it is.
+    PlainText {
+        /// The text.
+        text: String,
+    },
+}
+
+/// A button that asks once more before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Button {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: Text,
+    style: Style,
+    action_id: &'static str,
+    value: String,
+    confirm: Confirm,
+}
+
+/// How a button looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// Green.
+    Primary,
+    /// Red.
+    Danger,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Confirm {
+    title: Text,
+    text: Text,
+    confirm: Text,
+    deny: Text,
+}
+
+impl Button {
+    /// A button that says something and sends `value` under `action_id`, once `asks` was confirmed.
+    #[must_use]
+    pub fn new(
+        says: &str,
+        style: Style,
+        action_id: &'static str,
+        value: String,
+        asks: &str,
+    ) -> Self {
+        Self {
+            kind: "button",
+            text: plain(says, BUTTON_LENGTH_MAX),
+            style,
+            action_id,
+            value,
+            confirm: Confirm {
+                title: plain(asks, CONFIRM_TITLE_LENGTH_MAX),
+                text: plain("It is recorded in your name.", CONFIRM_LENGTH_MAX),
+                confirm: plain(says, CONFIRM_BUTTON_LENGTH_MAX),
+                deny: plain("Not yet", CONFIRM_BUTTON_LENGTH_MAX),
+            },
+        }
+    }
+}
+
+fn plain(text: &str, length_max: usize) -> Text {
+    let text = cut(text, length_max);
+    Text::PlainText { text }
 }
 
 fn mrkdwn(text: &str, length_max: usize) -> Text {
@@ -138,5 +217,11 @@ mod tests {
         assert_eq!(fields.len(), FIELDS_MAX);
         assert!(length(&fields[0]["text"]) <= FIELD_LENGTH_MAX);
         assert_eq!(message["blocks"][49]["elements"][0]["text"], "…");
+        let button = Button::new(&long, Style::Danger, "id", "value".to_owned(), &long);
+        let button = serde_json::to_value(button).unwrap();
+        assert!(length(&button["text"]["text"]) <= BUTTON_LENGTH_MAX);
+        let confirm = &button["confirm"];
+        assert!(length(&confirm["title"]["text"]) <= CONFIRM_TITLE_LENGTH_MAX);
+        assert!(length(&confirm["confirm"]["text"]) <= CONFIRM_BUTTON_LENGTH_MAX);
     }
 }

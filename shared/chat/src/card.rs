@@ -315,7 +315,7 @@ fn ended(end: &Drop) -> String {
     match end {
         Drop::Superseded { by } => format!("superseded by release {by}"),
         Drop::Rejected { by, reason } => format!("rejected by {}: {reason}", by.short()),
-        Drop::Expired => "expired: nobody approved it in time".to_owned(),
+        Drop::Expired => "not approved in time".to_owned(),
         Drop::Cancelled { by, reason } => format!("cancelled by {}: {reason}", by.short()),
         Drop::Vulnerable(findings) => format!("refused: its scan found {findings}"),
         Drop::StageRemoved => "ended: the stage was removed".to_owned(),

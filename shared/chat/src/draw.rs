@@ -1,11 +1,12 @@
 //! A card as a message: what is known in one line, what an approver needs in fields, small print.
 
 use domain::artefact::{BuildFacts, Release};
-use domain::config::StageConfig;
+use domain::config::{Gate, SlackMay, StageConfig};
 use domain::pipeline::{Pipeline, Stage};
+use domain::question::{Choice, Question};
 use domain::{ReleaseNumber, Timestamp};
 
-use crate::block::{Block, Message};
+use crate::block::{Block, Button, Message, Style};
 use crate::card::{Card, Standing};
 use crate::text::{code, escaped};
 
@@ -21,6 +22,8 @@ pub struct View<'a> {
     pub good_before_since: Option<Timestamp>,
     /// Whom a question mentions, in Slack's markup.
     pub mention: Option<&'a str>,
+    /// Whether buttons are answered.
+    pub answers: bool,
 }
 
 /// Draws a card.
@@ -47,7 +50,7 @@ pub fn draw(card: &Card, view: &View<'_>) -> Message {
             &fields(card, view, config, state),
         ));
         blocks.extend(warnings(release, state));
-        blocks.push(ways(card, view));
+        blocks.push(ways(card, view, config));
     } else {
         blocks.push(Block::section(&line));
         blocks.extend(small_print(card, release));
@@ -193,10 +196,33 @@ fn warnings(release: Option<&Release>, state: &Stage) -> Option<Block> {
     (!warnings.is_empty()).then(|| Block::context(warnings))
 }
 
-/// How to answer.
-fn ways(card: &Card, view: &View<'_>) -> Block {
+/// How to answer: with buttons where the gate takes them, else with a command.
+fn ways(card: &Card, view: &View<'_>, config: &StageConfig) -> Block {
     let service = &view.pipeline.service;
     let (stage, release) = (&card.stage, card.release);
+    let takes_buttons = match &config.gate {
+        Gate::Approval(rule) => view.answers && rule.slack == SlackMay::Decide,
+        Gate::Automatic => false,
+    };
+    if let Standing::Asks { asked, .. } = &card.standing
+        && takes_buttons
+    {
+        let question = Question {
+            stage: stage.clone(),
+            release,
+            asked: asked.clone(),
+        };
+        let button = |says: &str, style, choice: Choice| {
+            let asks = format!("{says} release {release} for {service} {stage}?");
+            Button::new(says, style, choice.id(), question.to_string(), &asks)
+        };
+        return Block::Actions {
+            elements: vec![
+                button("Approve", Style::Primary, Choice::Approve),
+                button("Reject", Style::Danger, Choice::Reject),
+            ],
+        };
+    }
     let say = |verb: &str, more: &str| {
         code(&format!(
             "lastgood {verb} {service} {stage} {release}{more}"

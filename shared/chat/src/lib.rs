@@ -8,6 +8,7 @@
 //! read_on  where people read on
 //! custom   the custom notification of Amazon Q Developer in chat applications
 //!
+//! answer    what somebody reads who pressed a button
 //! card      one release on one stage, as a channel knows it
 //! draw      a card as a message
 //! block     Slack's Block Kit, within its limits
@@ -15,6 +16,7 @@
 //! settings  what an administrator sets
 //! ```
 
+pub mod answer;
 pub mod block;
 pub mod card;
 pub mod custom;

@@ -1,10 +1,11 @@
-//! What an administrator sets: Slack's token, and which channels hear what. One JSON object in
-//! Secrets Manager.
+//! What an administrator sets: Slack's secrets, which channels hear what, and who in Slack is whom.
+//! One JSON object in Secrets Manager, because whoever may change it may approve.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use domain::name::glob;
-use domain::{ServiceName, StageName};
+use domain::{Identity, ServiceName, StageName};
 use serde::Deserialize;
 
 /// The settings.
@@ -14,11 +15,17 @@ pub struct Settings {
     /// The bot's token (`xoxb-…`), with the scope `chat:write`. Without one, only webhooks.
     #[serde(default)]
     pub bot_token: Option<String>,
+    /// The app's signing secret. Without one no button is shown, and none is believed.
+    #[serde(default)]
+    pub signing_secret: Option<String>,
     /// Where Slack's Web API is; its own address when left out.
     #[serde(default = "slack")]
     pub api: String,
     /// Who hears what.
     pub channels: Vec<Channel>,
+    /// Slack's user ids, and the IAM identities whose decisions are theirs.
+    #[serde(default)]
+    pub people: BTreeMap<String, Identity>,
 }
 
 /// One channel.
@@ -42,6 +49,9 @@ pub struct Channel {
     /// Whether its messages can be updated; a webhook's cannot.
     #[serde(skip)]
     pub updates: bool,
+    /// Whether buttons under its messages are answered: only what is signed is.
+    #[serde(skip)]
+    pub answers: bool,
 }
 
 /// How much a channel hears.
@@ -69,6 +79,9 @@ pub enum SettingsError {
     /// A channel has neither a webhook nor a token to post with.
     #[error("channel {0} needs bot_token")]
     NoToken(String),
+    /// Somebody is mapped to what is no identity.
+    #[error("{0} must be mapped to the ARN of an IAM user or of a role's session")]
+    NoIdentity(String),
 }
 
 fn slack() -> String {
@@ -92,11 +105,18 @@ impl Settings {
         })?;
         for channel in &mut settings.channels {
             channel.updates = !channel.id.starts_with("http");
+            channel.answers = channel.updates && settings.signing_secret.is_some();
             if channel.updates && settings.bot_token.is_none() {
                 return Err(SettingsError::NoToken(channel.id.clone()));
             }
         }
-        Ok(settings)
+        // A pattern would be everybody's, and a bare name in any account.
+        let is_one = |arn: &str| arn.starts_with("arn:") && !arn.contains('*');
+        let wrong = |(_, by): &(&String, &Identity)| !is_one(&by.0);
+        match settings.people.iter().find(wrong) {
+            Some((user, _)) => Err(SettingsError::NoIdentity(user.clone())),
+            None => Ok(settings),
+        }
     }
 }
 
@@ -124,6 +144,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("channels", &self.channels)
+            .field("people", &self.people)
             .finish_non_exhaustive()
     }
 }
@@ -142,11 +163,12 @@ mod tests {
     use super::*;
 
     const SETTINGS: &str = r#"{
-        "bot_token": "xoxb-secret",
+        "bot_token": "xoxb-secret", "signing_secret": "secret",
         "channels": [
             { "id": "C1", "services": ["web-*"], "stages": ["production"], "mention": "<!here>" },
             { "id": "https://hooks.slack.com/services/T1/B1/secret", "says": "everything" }
-        ]
+        ],
+        "people": { "U1": "arn:aws:iam::111122223333:user/alice" }
     }"#;
 
     #[test]
@@ -157,7 +179,10 @@ mod tests {
         assert!(channel.updates && channel.listens(&web, Some(&production)));
         assert!(!channel.listens(&web, Some(&"dev".parse().unwrap())));
         assert!(!channel.listens(&"shop".parse().unwrap(), None));
-        assert!(!settings.channels[1].updates);
+        assert!(channel.answers, "there is a signing secret");
+        assert!(!settings.channels[1].updates && !settings.channels[1].answers);
+        let unsigned = SETTINGS.replace("\"signing_secret\": \"secret\",", "");
+        assert!(!Settings::read(&unsigned).unwrap().channels[0].answers);
     }
 
     #[test]
@@ -166,6 +191,15 @@ mod tests {
         assert!(!format!("{settings:?}").contains("secret"));
         let error = Settings::read("{\"bot_token\":\"xoxb-secret\"").unwrap_err();
         assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn somebody_is_mapped_to_one_identity_and_to_no_pattern() {
+        for wrong in ["alice", "arn:aws:iam::*:user/alice"] {
+            let text = SETTINGS.replace("arn:aws:iam::111122223333:user/alice", wrong);
+            let error = Settings::read(&text).unwrap_err();
+            assert!(matches!(error, SettingsError::NoIdentity(user) if user == "U1"));
+        }
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub async fn converse(
     hint: &EntryId,
 ) -> Result<Told, ConverseError> {
     let service = &hint.service;
+    if !channel.listens(service, None) {
+        return Ok(Told::All);
+    }
     let kept = ports.desk.talk(service, channel.name()).await?;
     let (mut talk, version) = kept.unwrap_or_else(|| (Talk::after(hint.seq - 1), 0));
     if talk.told >= hint.seq {
@@ -306,6 +309,7 @@ impl<L: Ledger, C: Chat, D: Desk, K: Clock> Teller<'_, '_, L, C, D, K> {
             pipeline: now,
             good_before_since: before.and_then(|stage| since(&stage.name)),
             mention: self.channel.mention.as_deref(),
+            answers: self.channel.answers,
         };
         draw(card, &view)
     }

@@ -109,6 +109,15 @@ fn identity(authorizer: Option<Authorizer>) -> Result<Identity, Refusal> {
 
 /// A request's body, decoded, when it is a JSON object of a sensible size.
 pub(crate) fn body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Refusal> {
+    let body = url_body(body, is_base64)?;
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::malformed("body", "it is no JSON object"));
+    }
+    Ok(body)
+}
+
+/// A request's body, byte for byte as it was sent.
+pub(crate) fn url_body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Refusal> {
     let text = body.ok_or_else(|| Refusal::malformed("body", "it is missing"))?;
     let body = if is_base64 {
         STANDARD
@@ -118,9 +127,6 @@ pub(crate) fn body(body: Option<String>, is_base64: bool) -> Result<Vec<u8>, Ref
         text.into_bytes()
     };
     read::limit(&body, "the request", BODY_BYTES_MAX)?;
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Refusal::malformed("body", "it is no JSON object"));
-    }
     Ok(body)
 }
 
@@ -185,7 +191,9 @@ impl Response {
             | Refusal::Foreign { .. }
             | Refusal::Malformed { .. }
             | Refusal::TooLarge { .. }
-            | Refusal::WrongKey => Trouble::Request,
+            | Refusal::WrongKey
+            | Refusal::OutOfTime
+            | Refusal::NotSigned => Trouble::Request,
         };
         let failure = Failure {
             error: refusal.to_string(),

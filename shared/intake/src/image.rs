@@ -1,7 +1,7 @@
 //! What `image-pushed` receives: ECR's events, and calls of its function URL. Only tells them
 //! apart.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::dockerhub::Call;
 use crate::{Decoded, EVENT_BYTES_MAX, Refusal, ecr, read};
@@ -32,20 +32,4 @@ pub fn decode(bytes: &[u8]) -> Result<Received, Refusal> {
         return Call::read(bytes).map(Received::Call);
     }
     ecr::decode(bytes).map(Received::Event)
-}
-
-/// What a caller of the function URL is answered: a status, and not a word more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CallAnswer {
-    status_code: u16,
-}
-
-impl CallAnswer {
-    /// It was looked at.
-    pub const TAKEN: Self = Self { status_code: 200 };
-    /// There is no such thing here, whatever was wrong.
-    pub const NOT_FOUND: Self = Self { status_code: 404 };
-    /// Not now.
-    pub const LATER: Self = Self { status_code: 503 };
 }

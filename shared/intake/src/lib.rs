@@ -13,10 +13,12 @@
 //! | `deployment-changed` | [`deployment`], that is [`ecs`] and [`codedeploy`] | [`Decoded`] |
 //! | `lifecycle-hook` | [`hook`] | [`hook::HookCall`] |
 //! | `command` | [`command`], with the types of [`wire`] | [`command::Called`] |
+//! | `button-pressed` | [`slack`] | [`slack::Call`] |
 //! | `deployer`, `notifier` | [`stream`] | [`stream::StreamRecord`]s |
 //! | `slack` | [`queue`] | [`queue::QueueRecord`]s |
 //! | `reconciler` | [`schedule`] | [`schedule::Tick`] |
 
+pub mod call;
 pub mod cloudwatch;
 pub mod codedeploy;
 pub mod command;
@@ -32,6 +34,7 @@ mod read;
 pub mod refusal;
 pub mod s3;
 pub mod schedule;
+pub mod slack;
 pub mod stream;
 pub mod versions;
 pub mod wire;

@@ -54,6 +54,12 @@ pub enum Refusal {
     /// A webhook at another path than the one it was given.
     #[error("the path does not end with the webhook's key")]
     WrongKey,
+    /// A request that Slack signed at another time, as it says.
+    #[error("it was not sent within five minutes of now")]
+    OutOfTime,
+    /// A request that Slack did not sign, or not like this.
+    #[error("the signature is not Slack's")]
+    NotSigned,
 }
 
 impl Refusal {

@@ -105,6 +105,12 @@ impl Chat for Room {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf(RefCell<BTreeMap<String, (Option<Talk>, u64)>>);
 
+impl Shelf {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+}
+
 impl Desk for Shelf {
     async fn talk(
         &self,
@@ -216,6 +222,7 @@ pub(crate) fn channel(says: Says) -> Channel {
         says,
         mention: Some("<!here>".to_owned()),
         updates: true,
+        answers: true,
     }
 }
 

@@ -4,8 +4,8 @@ use chat::settings::Says;
 use chat::talk::Reach;
 use domain::artefact::{Artefact, BuildFacts};
 use domain::chain::{Hash, Sealed};
-use domain::config::ServiceConfig;
-use domain::entry::{Actor, ENTRY_FORMAT, Entry, What};
+use domain::config::{Gate, ServiceConfig, SlackMay};
+use domain::entry::{Actor, Drop, ENTRY_FORMAT, Entry, What};
 use domain::file::{Home, ServiceFile};
 use domain::pipeline::{Cause, Pipeline, WaitingOn};
 use domain::{EntryId, Identity, Reason, Release, ReleaseNumber, SignedDuration, StageName};
@@ -35,7 +35,9 @@ fn config() -> ServiceConfig {
                 "name": "production",
                 "target": { "codedeploy": { "application": "web", "group": "production" } },
                 "alarms": ["web-5xx"],
-                "gate": { "approval": { "approvers": ["arn:aws:iam::*:user/alice"] } }
+                "gate": { "approval": {
+                    "approvers": ["arn:aws:iam::*:user/alice"], "from_slack": true
+                } }
             }
         ]
     });
@@ -198,6 +200,15 @@ fn one_release() -> Vec<What> {
     ]
 }
 
+/// What the button that says yes is known by.
+const BUTTON: &str = "lastgood_approve";
+
+/// Whether this stands anywhere in the channel.
+fn shows(scene: &Scene, text: &str) -> bool {
+    let messages = serde_json::to_string(&*scene.room.messages.borrow()).unwrap();
+    messages.contains(text)
+}
+
 /// What a person sees after each announcement.
 #[tokio::test]
 async fn one_release_from_push_to_rollback_makes_two_messages() {
@@ -241,11 +252,10 @@ async fn the_question_goes_when_an_approved_release_waits_for_something_else() {
     let mut whole = vec![waits("production", 17), approved("production", 17)];
     let scene = Scene::new(book(whole.clone()), Says::Outcomes);
     scene.hint(1).await.unwrap();
-    let asks = |scene: &Scene| {
-        let messages = serde_json::to_string(&*scene.room.messages.borrow()).unwrap();
-        messages.contains("lastgood approve")
-    };
-    assert!(asks(&scene), "another approval may still be needed");
+    assert!(
+        shows(&scene, BUTTON),
+        "another approval may still be needed"
+    );
     whole.push(What::Waits {
         stage: stage("production"),
         deployment: id(1),
@@ -259,7 +269,69 @@ async fn the_question_goes_when_an_approved_release_waits_for_something_else() {
     let mut scene = scene;
     scene.book = book(whole);
     scene.hint(4).await.unwrap();
-    assert!(!asks(&scene));
+    assert!(!shows(&scene, BUTTON));
+}
+
+#[tokio::test]
+async fn whatever_ends_a_question_leaves_a_stamp_in_place_of_its_buttons() {
+    let alice = || Identity("arn:aws:iam::111122223333:user/alice".into());
+    let (expired, reason) = (Drop::Expired, "not before the sale".to_owned());
+    let rejected = Drop::Rejected {
+        by: alice(),
+        reason,
+    };
+    let superseded = Drop::Superseded {
+        by: ReleaseNumber(18),
+    };
+    for (end, stamp) in [
+        (expired, "*was not approved in time*"),
+        (rejected, "*was rejected by alice*: not before the sale"),
+        (superseded, "*was superseded by release 18*"),
+    ] {
+        let mut scene = Scene::new(book(vec![waits("production", 17)]), Says::Outcomes);
+        scene.hint(1).await.unwrap();
+        assert!(shows(&scene, BUTTON) && !shows(&scene, stamp));
+        let dropped = What::Dropped {
+            stage: stage("production"),
+            deployment: id(1),
+            release: ReleaseNumber(17),
+            end,
+        };
+        scene.book = book(vec![waits("production", 17), dropped]);
+        scene.hint(2).await.unwrap();
+        assert!(!shows(&scene, BUTTON) && shows(&scene, stamp), "{stamp}");
+        assert_eq!(
+            scene.room.messages.borrow().len(),
+            1,
+            "it is the same message"
+        );
+    }
+}
+
+#[tokio::test]
+async fn buttons_show_only_where_the_gate_takes_them_and_somebody_answers_them() {
+    let asked = || book(vec![waits("production", 17)]);
+    let mut unanswered = Scene::new(asked(), Says::Outcomes);
+    unanswered.channel.answers = false;
+    let mut closed = Scene::new(asked(), Says::Outcomes);
+    let mut config = config();
+    if let Gate::Approval(rule) = &mut config.stages[1].gate {
+        rule.slack = SlackMay::NotDecide;
+    }
+    closed.book.pipeline.config = Some(config.into());
+    for scene in [unanswered, closed] {
+        scene.hint(1).await.unwrap();
+        assert!(!shows(&scene, BUTTON) && shows(&scene, "lastgood approve web production 17"));
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_hears_nothing_of_a_service_costs_nothing() {
+    let mut scene = Scene::new(book(one_release()), Says::Everything);
+    scene.channel.services = vec!["shop".to_owned()];
+    assert_eq!(scene.hint(3).await.unwrap(), Told::All);
+    assert!(scene.room.messages.borrow().is_empty());
+    assert!(scene.shelf.is_empty(), "and nothing is kept of it");
 }
 
 #[tokio::test]

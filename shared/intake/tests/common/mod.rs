@@ -3,19 +3,22 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use domain::Timestamp;
 use intake::command::Called;
 use intake::dockerhub::WebhookKey;
 use intake::image::Received;
 use intake::queue::QueueRecord;
+use intake::slack::SigningSecret;
 use intake::stream::{Held, StreamRecord};
 use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
 
 /// Every function that receives events.
-pub(crate) const FUNCTIONS: [&str; 11] = [
+pub(crate) const FUNCTIONS: [&str; 12] = [
     "alarm-changed",
     "approval",
     "artefact-uploaded",
+    "button-pressed",
     "command",
     "deployer",
     "deployment-changed",
@@ -48,6 +51,7 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
         "approval" => taken(intake::command::decode(bytes, Desk::Approval).map(Asked::of)),
         "command" => taken(intake::command::decode(bytes, Desk::Command).map(Asked::of)),
         "deployer" | "notifier" => batch(intake::stream::decode(bytes)),
+        "button-pressed" => pressed(bytes),
         "slack" => queue(intake::queue::decode(bytes)),
         "reconciler" => taken(intake::schedule::decode(bytes)),
         other => panic!("no function is called {other}"),
@@ -63,6 +67,16 @@ fn image(bytes: &[u8]) -> Outcome {
         Ok(Received::Call(call)) => taken(call.open(&WebhookKey::new(KEY).unwrap())),
         Err(refusal) => input(Err(refusal)),
     }
+}
+
+/// The signing secret of the samples, and when they were sent.
+pub(crate) const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+pub(crate) const SENT_AT: i64 = 1_764_151_260;
+
+fn pressed(bytes: &[u8]) -> Outcome {
+    let secret = SigningSecret::new(SECRET).unwrap();
+    let now = Timestamp::from_second(SENT_AT).unwrap();
+    taken(intake::slack::decode(bytes).and_then(|call| call.open(&secret, now)))
 }
 
 /// A request, without the whole of a service file.

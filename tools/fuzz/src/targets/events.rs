@@ -3,8 +3,11 @@
 use chat::settings::Settings;
 use domain::announce::announcement;
 use domain::chain::{Hash, Sealed};
+use domain::hint::Input;
+use domain::{Identity, Timestamp};
 use intake::dockerhub::WebhookKey;
 use intake::image::Received;
+use intake::slack::SigningSecret;
 use intake::stream::Held;
 use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
@@ -17,6 +20,10 @@ const REFUSAL_BYTES_MAX: usize = 4096;
 
 /// The key of the samples of Docker Hub's webhook.
 const WEBHOOK_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The signing secret of the samples of Slack's buttons, and when they were sent, in seconds.
+const SIGNING_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+const SENT_AT: &str = "1764151260";
 
 macro_rules! target {
     ($constant:ident, $name:literal, $read:expr) => {
@@ -44,6 +51,7 @@ target!(DEPLOYMENT_CHANGED, "deployment-changed", |bytes| {
 });
 target!(APPROVAL, "approval", |bytes| asked(bytes, Desk::Approval));
 target!(COMMAND, "command", |bytes| asked(bytes, Desk::Command));
+target!(BUTTON_PRESSED, "button-pressed", pressed);
 target!(DEPLOYER, "deployer", stream);
 target!(LIFECYCLE_HOOK, "lifecycle-hook", |bytes| {
     if let Some(intake::hook::HookCall::Ecs(hook)) = understood(intake::hook::decode(bytes)) {
@@ -91,6 +99,58 @@ pub(super) const SLACK_SETTINGS: Target = Target {
         vec![whole.into(), webhook.into()]
     },
 };
+
+/// What Slack signed, whatever it holds.
+pub(super) const BUTTON: Target = Target {
+    name: "button",
+    read: |bytes| {
+        let secret = SigningSecret::new(SIGNING_SECRET);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return;
+        };
+        let body: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("payload", text)
+            .finish();
+        let signature = secret.and_then(|secret| secret.sign(SENT_AT, body.as_bytes()));
+        let event = serde_json::json!({
+            "requestContext": {},
+            "headers": {
+                "x-slack-request-timestamp": SENT_AT,
+                "x-slack-signature": signature,
+            },
+            "body": body,
+        });
+        pressed(event.to_string().as_bytes());
+    },
+    seeds: || {
+        let whole = r#"{"type":"block_actions","user":{"id":"U0ALICE"},"response_url":"https://x",
+            "actions":[{"action_id":"lastgood_approve","value":"production 17 web/42"}]}"#;
+        let other = r#"{"type":"view_submission","user":{"id":"U0ALICE"},"view":{"id":"V0"}}"#;
+        vec![whole.into(), other.into()]
+    },
+};
+
+fn pressed(bytes: &[u8]) {
+    let (secret, now) = (SigningSecret::new(SIGNING_SECRET), SENT_AT.parse());
+    let (Some(secret), Ok(now)) = (secret, now.map(Timestamp::from_second)) else {
+        return;
+    };
+    let (Some(call), Ok(now)) = (understood(intake::slack::decode(bytes)), now) else {
+        return;
+    };
+    if let Some(pressed) = understood(call.open(&secret, now)) {
+        let question = pressed.question.to_string();
+        assert_eq!(
+            question.parse().as_ref(),
+            Ok(&pressed.question),
+            "it reads back"
+        );
+        let by = Identity("arn:aws:iam::111122223333:user/alice".into());
+        if let Input::Asked { asked, .. } = pressed.input(by) {
+            ledger::ask(asked.id, asked.by, asked.request);
+        }
+    }
+}
 
 fn pushed(bytes: &[u8]) {
     match understood(intake::image::decode(bytes)) {

@@ -46,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     events::ALARM_CHANGED,
     events::APPROVAL,
     events::ARTEFACT_UPLOADED,
+    events::BUTTON,
+    events::BUTTON_PRESSED,
     events::COMMAND,
     events::DEPLOYER,
     events::DEPLOYMENT_CHANGED,
