@@ -7,7 +7,7 @@ use domain::{ReleaseNumber, StageName};
 pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
     match what {
         What::Adopted { stage, .. }
-        | What::NothingToAdopt { stage }
+        | What::NothingToAdopt { stage, .. }
         | What::HeldBack { stage, .. }
         | What::Offered { stage, .. }
         | What::Overridden { stage, .. }

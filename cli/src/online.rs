@@ -39,7 +39,7 @@ pub(crate) fn judge(config: &ServiceConfig, seen: &Seen) -> Judgement {
             about.doubt(
                 "/role",
                 format!("its account cannot be looked into: {unseen}"),
-                None,
+                Some("a role of infra/target-account.yaml trusts Lastgood's functions only: apply says what they meet"),
             );
             continue;
         }

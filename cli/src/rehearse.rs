@@ -5,7 +5,7 @@ use domain::decide::{Recalled, decide};
 use domain::fact::{Asked, Fact, Found, Request, RequestId};
 use domain::file::{Home, ServiceFile};
 use domain::{Pipeline, ServiceConfig, ServiceName};
-use engine::{Ledger, Mention, Platform};
+use engine::{Ledger, Mention, Platform, PlatformError};
 use intake::wire::Answer;
 
 use crate::book;
@@ -103,9 +103,12 @@ async fn found(
             Ok(artefact) => all.push(Found {
                 stage: stage.name.clone(),
                 artefact,
+                problem: None,
                 alarms: Vec::new(),
             }),
-            Err(error) => unseen.push(format!("what runs on {}: {error}", stage.name)),
+            Err(PlatformError::Terminal(words) | PlatformError::Transient(words)) => {
+                unseen.push(format!("what runs on {}: {words}", stage.name));
+            }
         }
     }
     all

@@ -64,10 +64,12 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
         What::Adopted { stage, release } => {
             format!("{stage} runs release {release}, which becomes its first last good")
         }
-        What::NothingToAdopt { stage } => {
-            format!(
-                "what {stage} runs could not be proved: its first deployment has nothing to return to"
-            )
+        What::NothingToAdopt { stage, problem } => {
+            let because = problem.as_ref().map_or_else(
+                || "could not be proved".to_owned(),
+                |problem| format!("could not be looked at ({problem})"),
+            );
+            format!("what {stage} runs {because}: its first deployment has nothing to return to")
         }
         What::Flooded { count } => format!("{count} releases arrived within a minute"),
         What::HeldBack { stage, release } => {

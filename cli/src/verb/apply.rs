@@ -1,9 +1,11 @@
 //! `lastgood apply`: making service files the services' configuration.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use domain::ServiceName;
+use domain::entry::{Entry, What};
 use domain::file::Problem;
 use domain::reason::Verdict;
 use intake::wire::{Answer, Ask};
@@ -80,6 +82,7 @@ impl Apply {
 async fn apply(session: &Session, sources: Sources) -> Result<Report, Failure> {
     let mut applied = Vec::new();
     let mut texts = Vec::new();
+    let mut hints = BTreeSet::new();
     for (service, source) in sources {
         let file = Box::new(source.file.clone());
         let answer = match session.reply(service.clone(), Ask::Apply { file }).await? {
@@ -87,6 +90,7 @@ async fn apply(session: &Session, sources: Sources) -> Result<Report, Failure> {
             Reply::Problems(problems) => return Err(source.wrong(&problems)),
         };
         texts.push(answer::report(&service, &answer, &session.times)?.text);
+        hints.extend(answer.entries.iter().filter_map(hint));
         applied.push(Applied {
             file: source.name,
             service,
@@ -95,7 +99,27 @@ async fn apply(session: &Session, sources: Sources) -> Result<Report, Failure> {
             answer,
         });
     }
-    Ok(Report::new(&applied, texts.join("\n")))
+    let report = Report::new(&applied, texts.join("\n"));
+    Ok(hints.into_iter().fold(report, Report::next))
+}
+
+/// What to do about a target that could not be looked at: deployments go the same way.
+fn hint(entry: &Entry) -> Option<String> {
+    let What::NothingToAdopt {
+        stage,
+        problem: Some(problem),
+    } = &entry.what
+    else {
+        return None;
+    };
+    Some(if problem.contains("sts:AssumeRole") {
+        format!(
+            "hint: {stage}'s role must exist, trust Lastgood's functions and be given the external \
+             id that it asks for; infra/target-account.yaml makes such a role"
+        )
+    } else {
+        format!("hint: mend that before {stage} gets its first release, or it fails on the same")
+    })
 }
 
 fn dry(session: &Session, sources: Sources, rehearsed: Vec<Rehearsed>) -> Result<Report, Failure> {
@@ -181,6 +205,28 @@ stages:
         let failure = read(&files).unwrap_err();
         let within = format!("{}/", folder.path().display());
         failure_text(&failure, Paint::Plain).replace(&within, "")
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_has_one_hint() {
+        let of = |problem: &str| {
+            let entry = format!(
+                r#"{{"format":1,"seq":2,"at":"2026-11-26T10:00:00Z","actor":"clock","why":"cannot_be_proved",
+                "what":{{"nothing_to_adopt":{{"stage":"live"{problem}}}}},"before":"{}"}}"#,
+                "0".repeat(64)
+            );
+            hint(&serde_json::from_str(&entry).unwrap())
+        };
+        assert_eq!(of(""), None, "it was looked at");
+        let role =
+            of(r#","problem":"the role r cannot be assumed: sts:AssumeRole: AccessDenied: no""#);
+        assert!(role.unwrap().contains("live's role must exist, trust"));
+        let missing = of(r#","problem":"ecs:DescribeServices: ClusterNotFoundException""#);
+        assert!(
+            missing
+                .unwrap()
+                .contains("before live gets its first release")
+        );
     }
 
     #[test]

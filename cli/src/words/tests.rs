@@ -14,6 +14,7 @@ const RARE: &str = r#"
 {"scanned": {"release": 2, "scan": {"unclear": {"problem": "UNSUPPORTED_IMAGE", "again_at": "2026-11-23T12:01:00Z"}}}}
 {"adopted": {"stage": "dev", "release": 1}}
 {"nothing_to_adopt": {"stage": "dev"}}
+{"nothing_to_adopt": {"stage": "dev", "problem": "the role arn:aws:iam::444455556666:role/target cannot be assumed: sts:AssumeRole: AccessDenied: not authorized"}}
 {"flooded": {"count": 21}}
 {"held_back": {"stage": "dev", "release": 2}}
 {"offered": {"stage": "dev", "release": 2, "purpose": "rollback", "despite": {}}}

@@ -17,7 +17,7 @@ use domain::config::{AssumedRole, Place};
 use domain::{AccountId, Region};
 use engine::PlatformError;
 
-use crate::errors;
+use crate::errors::{Trouble, cut};
 
 /// A session is renewed so long before its end.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -229,7 +229,14 @@ impl Places {
             .set_external_id(role.external_id.clone())
             .send()
             .await
-            .map_err(errors::platform("sts:AssumeRole"))?;
+            .map_err(|error| {
+                let mut trouble = Trouble::of("sts:AssumeRole", &error);
+                trouble.words = cut(&format!(
+                    "the role {} cannot be assumed: {}",
+                    role.arn, trouble.words
+                ));
+                PlatformError::from(trouble)
+            })?;
         let session = answer.credentials.ok_or_else(|| {
             PlatformError::Transient("sts:AssumeRole: an answer without credentials".to_owned())
         })?;

@@ -113,6 +113,9 @@ pub enum What {
     NothingToAdopt {
         /// The stage.
         stage: StageName,
+        /// Why its target could not be looked at, in AWS's words; none when it could.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
     },
     /// Releases arrive faster than the service's limit.
     Flooded {

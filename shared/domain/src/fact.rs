@@ -283,6 +283,9 @@ pub struct Found {
     pub stage: StageName,
     /// What could be proved to run there.
     pub artefact: Option<Artefact>,
+    /// Why the target could not be looked at, in AWS's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// The stage's alarms as they are.
     pub alarms: Vec<AlarmSeen>,
 }

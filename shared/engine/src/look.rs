@@ -325,12 +325,16 @@ pub async fn find(
 ) -> Result<Vec<Found>, EngineError> {
     let mut all = Vec::new();
     for stage in &config.stages {
-        let artefact = unless_never(platform.find_running(stage).await, None)?;
+        let (artefact, problem) = match platform.find_running(stage).await {
+            Err(PlatformError::Terminal(problem)) => (None, Some(problem)),
+            asked => (asked?, None),
+        };
         let alarms = platform.alarms(&stage.place, &stage.alarms).await;
         let alarms = unless_never(alarms, Vec::new())?;
         all.push(Found {
             stage: stage.name.clone(),
             artefact,
+            problem,
             alarms,
         });
     }

@@ -112,7 +112,7 @@ fn words(what: &What) -> String {
         What::Recalled { release } => format!("release {} is taken up again", release.number),
         What::Scanned { release, .. } => format!("the scan of release {release} moved on"),
         What::Adopted { stage, release } => format!("{stage}: release {release} is its last good"),
-        What::NothingToAdopt { stage } => format!("{stage}: has nothing to go back to"),
+        What::NothingToAdopt { stage, .. } => format!("{stage}: has nothing to go back to"),
         What::Flooded { count } => format!("{count} releases within a minute"),
         What::HeldBack { stage, release } => format!("{stage}: release {release} is held back"),
         What::Offered {

@@ -64,8 +64,9 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
                 format!("{artefact} cannot be deployed"),
             )
         },
-        What::NothingToAdopt { stage } => Told {
+        What::NothingToAdopt { stage, problem } => Told {
             stage: Some(stage.clone()),
+            detail: problem.clone(),
             ..plain(
                 "nothing-to-adopt",
                 Attention,

@@ -115,6 +115,7 @@ fn take_over(draft: &mut Draft, found: &Found) {
         draft.write(
             What::NothingToAdopt {
                 stage: name.clone(),
+                problem: found.problem.clone(),
             },
             Reason::CannotBeProved,
         );

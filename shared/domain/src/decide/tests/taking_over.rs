@@ -1,7 +1,9 @@
 //! Rules about configuration, and about services that are taken over.
 
 use super::story::{ALICE, Story, config, release, stage};
+use crate::announce::announcement;
 use crate::config::Target;
+use crate::entry::What;
 use crate::fact::{Found, Request};
 use crate::reason::Reason;
 
@@ -19,6 +21,7 @@ fn found(name: &str, artefact: Option<u64>) -> Found {
     Found {
         stage: stage(name),
         artefact: artefact.map(Story::artefact),
+        problem: None,
         alarms: Vec::new(),
     }
 }
@@ -63,6 +66,23 @@ fn else_people_are_told_that_there_is_nothing_to_return_to() {
     let mut story = fresh();
     configure(&mut story, config(), vec![found("dev", None)]);
     assert_eq!(story.wrote(), ["configured", "nothing_to_adopt"]);
+}
+
+#[test]
+fn what_stood_in_the_way_of_looking_is_written_down_and_told_in_its_own_words() {
+    let mut story = fresh();
+    let words = "the role arn:aws:iam::444455556666:role/target cannot be assumed";
+    let problem = Some(words.to_owned());
+    let unseen = Found {
+        problem: problem.clone(),
+        ..found("dev", None)
+    };
+    configure(&mut story, config(), vec![unseen]);
+    let entry = &story.ledger.last().unwrap().entry;
+    let stage = stage("dev");
+    assert_eq!(entry.what, What::NothingToAdopt { stage, problem });
+    let heard = announcement(&story.pipeline.service, entry).unwrap();
+    assert_eq!(heard.detail.as_deref(), Some(words));
 }
 
 #[test]
