@@ -49,7 +49,8 @@ const LOOK_AND_BUILD: &str = r#"{
             "cloudformation:Describe*", "cloudwatch:Describe*", "cloudwatch:Get*",
             "cloudwatch:PutMetricData", "codedeploy:BatchGet*", "codedeploy:Get*",
             "codedeploy:List*", "ecr:BatchGetImage", "ecr:Describe*", "ecr:GetAuthorizationToken",
-            "ecr:PutImage", "ecs:Describe*", "ecs:List*", "logs:FilterLogEvents", "logs:Get*",
+            "ecr:PutImage", "ecs:Describe*", "ecs:List*",
+            "elasticloadbalancing:Describe*", "logs:FilterLogEvents", "logs:Get*",
             "s3:GetObject*", "s3:ListAllMyBuckets", "s3:ListBucket*", "sns:List*"
         ],
         "Resource": "*"

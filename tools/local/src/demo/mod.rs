@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod artefacts;
+pub mod elsewhere;
 pub mod lastgood;
 pub mod ledger;
 pub mod load;

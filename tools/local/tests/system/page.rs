@@ -12,9 +12,11 @@ pub(crate) enum Block {
     File { name: String, text: String },
     /// Commands that somebody types.
     Shell { by: String, exit: i32, text: String },
+    /// Commands that need what is not here.
+    Elsewhere(String),
 }
 
-/// The blocks of a page that can be followed on one machine, in order.
+/// The blocks of a page, in order, but for pieces of files.
 pub(crate) fn blocks(page: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
@@ -32,7 +34,8 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>> {
         let rest: Vec<&str> = words.collect();
         let marks: BTreeMap<&str, &str> = rest.iter().filter_map(|it| it.split_once('=')).collect();
         match (language, rest.as_slice()) {
-            ("sh", ["elsewhere"]) | ("yaml", []) => {}
+            ("yaml", []) => {}
+            ("sh", ["elsewhere"]) => blocks.push(Block::Elsewhere(text)),
             ("sh", _) => blocks.push(Block::Shell {
                 by: marks.get("as").context("who types it?")?.to_string(),
                 exit: marks.get("fails").map_or(Ok(0), |code| code.parse())?,
@@ -49,7 +52,7 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>> {
 }
 
 #[test]
-fn marked_blocks_are_found_and_others_are_not() {
+fn blocks_are_told_apart_by_their_marks() {
     let page = "a\n```sh as=vera fails=4\nlastgood status\n```\n```yaml file=a.yaml\nx: 1\n```\n\
                 ```sh elsewhere\nrm -rf /\n```\n```yaml\ny: 2\n```\n";
     let shell = Block::Shell {
@@ -61,7 +64,8 @@ fn marked_blocks_are_found_and_others_are_not() {
         name: "a.yaml".into(),
         text: "x: 1\n".into(),
     };
-    assert_eq!(blocks(page).unwrap(), [shell, file]);
+    let elsewhere = Block::Elsewhere("rm -rf /\n".into());
+    assert_eq!(blocks(page).unwrap(), [shell, file, elsewhere]);
     assert!(
         blocks("```sh\nlastgood status\n```\n").is_err(),
         "nobody types it"

@@ -1,73 +1,23 @@
 //! Targets in another account and in another Region, through the template that is made there; and
 //! machines of one's own.
 
-use std::{fs, path::Path, time::Duration};
+use std::fs;
 
 use anyhow::{Context, Result};
-use aws_sdk_cloudformation::{
-    Client as CloudFormation,
-    types::{Capability, Parameter, Stack},
-};
 use gateway::Place;
-use local::{
-    demo::{
-        account::Account,
-        artefacts::{self, Build},
-        ledger::{Entry, Ledger},
-        running::Target,
-        targets,
-    },
-    stack,
+use local::demo::{
+    account::Account,
+    artefacts::{self, Build},
+    elsewhere::{make_cellar, target_stack},
+    ledger::{Entry, Ledger},
+    running::Target,
+    targets,
 };
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World, build, on};
 
 const EXTERNAL_ID: &str = "k3Vw9pTq7LmZ2xRb";
-const STACK: &str = "lastgood-target";
-
-/// Makes the stack that the owner of targets makes, who names them; gives the role.
-async fn target_stack(world: &World, there: &Place, named: [(&str, &str); 3]) -> Result<String> {
-    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/target-account.yaml");
-    let home = world.system.home();
-    let cloudformation = CloudFormation::new(&stack::sdk(&world.system.endpoint(), there));
-    let about = [
-        ("LastgoodAccountId", home.account.as_str()),
-        ("LastgoodRegion", &home.region),
-        ("ExternalId", EXTERNAL_ID),
-    ];
-    let parameters = about.into_iter().chain(named).map(|(name, value)| {
-        Parameter::builder()
-            .parameter_key(name)
-            .parameter_value(value)
-            .build()
-    });
-    let create = cloudformation
-        .create_stack()
-        .stack_name(STACK)
-        .template_body(fs::read_to_string(template)?)
-        .set_parameters(Some(parameters.collect()))
-        .capabilities(Capability::CapabilityNamedIam);
-    create.send().await?;
-    for _look in 0..200 {
-        let told = cloudformation.describe_stacks().stack_name(STACK);
-        let told = told.send().await?;
-        let made = told.stacks().first().context("the stack")?;
-        match made.stack_status().map_or("", |status| status.as_str()) {
-            "CREATE_COMPLETE" => return role_of(made),
-            "CREATE_IN_PROGRESS" => tokio::time::sleep(Duration::from_millis(100)).await,
-            other => anyhow::bail!("the stack is {other}: {:?}", made.stack_status_reason()),
-        }
-    }
-    anyhow::bail!("the stack is not made")
-}
-
-fn role_of(stack: &Stack) -> Result<String> {
-    let mut outputs = stack.outputs().iter();
-    let role = outputs.find(|output| output.output_key() == Some("TargetRoleArn"));
-    let role = role.and_then(|role| role.output_value());
-    Ok(role.context("a role")?.to_owned())
-}
 
 /// The tools account lets another one's events in, as `TargetAccountIds` of its stack does:
 /// MiniStack makes no `AWS::Events::EventBusPolicy`, so the stack is made without.
@@ -118,7 +68,17 @@ async fn described(
     let path = world.folder.join(format!("{name}.yaml"));
     fs::write(&path, file)?;
     let path = path.display().to_string();
-    world.root.must(&["apply", &path]).await?;
+    let applied = world.root.run(&["apply", &path]).await?;
+    anyhow::ensure!(applied.code == Some(0), "{}", applied.err);
+    // Who cannot be let in is told so at once, in AWS's words and with one hint.
+    let refused = external_id != EXTERNAL_ID;
+    let words = format!("the role {role} cannot be assumed: sts:AssumeRole: AccessDenied");
+    anyhow::ensure!(applied.out.contains(&words) == refused, "{}", applied.out);
+    anyhow::ensure!(
+        applied.err.contains("hint: production's role") == refused,
+        "{}",
+        applied.err
+    );
     Ok(Ledger::new(world.root.clone(), name))
 }
 
@@ -149,7 +109,7 @@ fn a_stage_in_another_account_is_deployed_to_as_the_role_that_its_owner_made() {
             ("CodeDeployApplications", "across"),
             ("CodeDeployGroups", "prod*"),
         ];
-        let role = target_stack(world, &there, named).await?;
+        let role = target_stack(&world.system, &there, EXTERNAL_ID, named).await?;
         let_events_in(world, &there).await?;
         let_read(world, &there.account).await?;
 
@@ -234,7 +194,7 @@ fn an_alarm_in_another_region_takes_the_release_there_back() {
             ("CodeDeployApplications", "none"),
             ("CodeDeployGroups", "*"),
         ];
-        let role = target_stack(world, &far, named).await?;
+        let role = target_stack(&world.system, &far, EXTERNAL_ID, named).await?;
         let_events_in(world, &far).await?;
 
         // What runs there is seen and adopted, as at home.
@@ -265,35 +225,6 @@ fn an_alarm_in_another_region_takes_the_release_there_back() {
         assert_eq!(target.until(&neighbour, &first, PATIENCE).await?, 1);
         Ok(())
     });
-}
-
-/// A group that finds machines of one's own by their tag.
-async fn make_cellar(account: &Account, stage: &str, machines: &[&str]) -> Result<()> {
-    let home = &account.home().account;
-    for machine in machines {
-        let session = format!("arn:aws:sts::{home}:assumed-role/Cellar/{machine}");
-        let input = json!({ "instanceName": machine, "iamSessionArn": session });
-        account
-            .codedeploy("RegisterOnPremisesInstance", input)
-            .await?;
-    }
-    let tags = json!([{ "Key": "stage", "Value": stage }]);
-    let input = json!({ "instanceNames": machines, "tags": tags });
-    account
-        .codedeploy("AddTagsToOnPremisesInstances", input)
-        .await?;
-    let filter = json!([{ "Key": "stage", "Value": stage, "Type": "KEY_AND_VALUE" }]);
-    let input = json!({
-        "applicationName": "cellar",
-        "deploymentGroupName": stage,
-        "deploymentConfigName": "CodeDeployDefault.OneAtATime",
-        "serviceRoleArn": format!("arn:aws:iam::{home}:role/codedeploy"),
-        "onPremisesInstanceTagFilters": filter,
-    });
-    account
-        .codedeploy("CreateDeploymentGroup", input)
-        .await
-        .map(drop)
 }
 
 #[test]
