@@ -6,11 +6,11 @@ use domain::commit::Watcher;
 use domain::fact::{Asked, Request};
 use domain::hint::{Input, Subject};
 use domain::switch::Switch;
-use domain::{Fact, ServiceName};
+use domain::{Fact, ServiceConfig, ServiceName};
 
 use crate::EngineError;
 use crate::look::{find, look};
-use crate::ports::{Clock, Ledger, Platform};
+use crate::ports::{Clock, Ledger, Platform, PlatformError};
 use crate::spread::spread;
 use crate::turn::{Turned, turn};
 
@@ -28,6 +28,7 @@ pub async fn receive(
     clock: &impl Clock,
     input: Input,
 ) -> Result<Vec<Turned>, EngineError> {
+    let configured = configured(&input).cloned();
     let facts = match input {
         Input::Hint(hint) => look(ledger, platform, &hint).await?,
         Input::Alarm(seen) => {
@@ -54,6 +55,9 @@ pub async fn receive(
             }
         }
     }
+    if let (Some(config), Some(done)) = (configured, turned.first().cloned()) {
+        turned.extend(hear(ledger, platform, clock, &config, &done).await?);
+    }
     if let Some(switch) = turned.iter().find_map(to_spread) {
         // The switch holds already, and it is due to be spread again until all were told.
         match spread(ledger, clock, &switch, TOLD_MAX).await {
@@ -65,6 +69,43 @@ pub async fn receive(
         Some(error) => Err(error.into()),
         None => Ok(turned),
     }
+}
+
+/// The configuration that somebody asks to make a service's.
+fn configured(input: &Input) -> Option<&ServiceConfig> {
+    if let Input::Asked { asked, .. } = input
+        && let Request::Configure { config, .. } = &asked.request
+    {
+        Some(config)
+    } else {
+        None
+    }
+}
+
+/// Asks for a new configuration's alarms once more. Between the look that came with it and its
+/// commit nobody watched those that are new, so that a change of one was heard by nobody.
+async fn hear(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    clock: &impl Clock,
+    config: &ServiceConfig,
+    done: &Turned,
+) -> Result<Vec<Turned>, EngineError> {
+    let mut turned = Vec::new();
+    for stage in &config.stages {
+        let seen = match platform.alarms(&stage.place, &stage.alarms).await {
+            // What will never be told keeps nothing else waiting.
+            Err(PlatformError::Terminal(_)) => continue,
+            asked => asked?,
+        };
+        for one in seen {
+            let believed = done.after.alarms.get(&one.alarm);
+            if believed.is_none_or(|believed| believed.changed_at < one.changed_at) {
+                turned.push(turn(ledger, clock, &done.service, &Fact::Alarm(one)).await?);
+            }
+        }
+    }
+    Ok(turned)
 }
 
 /// The switch for all, when not every service was told of its last turn.

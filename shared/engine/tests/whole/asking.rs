@@ -1,12 +1,19 @@
 //! What the engine answers to those who only ask: a lifecycle hook, a service that is taken over, a
 //! notifier that counts.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use domain::alarm::AlarmState;
 use domain::config::SmokeCheck;
-use domain::hint::Subject;
+use domain::hint::{Input, Subject};
+use domain::reason::Verdict;
+use domain::{AlarmArn, Fact, SignedDuration, Timestamp};
+use engine::Clock;
 use engine::inspect::inspect;
 use engine::look::find;
 use engine::memory::contract::{config, configure};
+use engine::receive::receive;
 use engine::tell::tell;
 use engine::turn::turn;
 
@@ -72,4 +79,54 @@ async fn telling_counts_what_was_told() {
     let heard = whole.announcer.heard.borrow().len();
     assert!(told > 1, "{told}");
     assert_eq!(told * 2, heard);
+}
+
+/// A clock at whose first reading, after the look and before the commit, an alarm fires.
+struct Meanwhile<'a> {
+    whole: &'a Whole,
+    alarm: AlarmArn,
+    fired: Cell<bool>,
+}
+
+impl Clock for Meanwhile<'_> {
+    fn now(&self) -> Timestamp {
+        if !self.fired.replace(true) {
+            let mut world = self.whole.platform.world.borrow_mut();
+            world.now = domain::due::after(world.now, SignedDuration::from_secs(1));
+            world.alarm(&self.alarm, AlarmState::Alarm);
+        }
+        self.whole.clock.now()
+    }
+
+    async fn breathe(&self, at_most: Duration) {
+        self.whole.clock.breathe(at_most).await;
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_that_fires_while_it_comes_to_be_watched_is_believed() {
+    let whole = Whole::new().await;
+    let config = config(&whole.service, "web-latency");
+    let alarm = config.stages[0].alarms[0].clone();
+    whole
+        .platform
+        .world
+        .borrow_mut()
+        .alarm(&alarm, AlarmState::Ok);
+    let Fact::Asked(asked) = configure(config, "request-2") else {
+        panic!("a request is asked");
+    };
+    let clock = Meanwhile {
+        whole: &whole,
+        alarm: alarm.clone(),
+        fired: Cell::new(false),
+    };
+    let service = whole.service.clone();
+    let input = Input::Asked { service, asked };
+    let turned = receive(&whole.ledger, &whole.platform, &clock, input)
+        .await
+        .unwrap();
+    assert_eq!(turned[0].verdict, Verdict::Done);
+    let believed = whole.pipeline().await.alarms[&alarm].state;
+    assert_eq!(believed, AlarmState::Alarm);
 }
