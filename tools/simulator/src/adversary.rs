@@ -49,6 +49,8 @@ pub(crate) enum Adversary {
     OldFunction,
     /// Somebody freezes everything, and thaws it.
     Switch,
+    /// Scans of images come late, fail, never come, or find too much.
+    Scans,
 }
 
 impl Adversary {
@@ -63,6 +65,7 @@ impl Adversary {
             Self::Late => 80,
             Self::Double => 100,
             Self::Lose | Self::Fail => 150,
+            Self::Scans => 300,
             Self::Endless => 25,
             Self::Skew
             | Self::Meddle

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use domain::alarm::{AlarmSeen, Voice};
-use domain::config::Gate;
+use domain::config::{Gate, Source};
 use domain::fact::{Progress, Running};
 use domain::{Artefact, Timestamp};
 use engine::Loaded;
@@ -31,6 +31,8 @@ pub(crate) enum Bug {
     ForgetGate,
     /// 3: The stage before is not asked whether a release is good there.
     SkipStages,
+    /// 3: Images are let in before they are scanned, and whatever their scan found.
+    SkipScans,
     /// 3: What is deployed is another artefact than the release's.
     DeployNewest,
     /// 4: Alarms are never heard.
@@ -99,6 +101,11 @@ impl Bug {
                     stage.gate = Gate::Automatic;
                 }
             }
+            Self::SkipScans => {
+                if let Some(Source::Ecr { max_severity, .. }) = config.map(|one| &mut one.source) {
+                    *max_severity = None;
+                }
+            }
             Self::ForgetWindows => {
                 for stage in config.into_iter().flat_map(|one| &mut one.stages) {
                     stage.windows.clear();
@@ -160,6 +167,7 @@ impl Bug {
             | Self::ForgetQuarantine
             | Self::AnyIsGood
             | Self::SkipStages
+            | Self::SkipScans
             | Self::DeployBackwards => true,
             Self::LoseArtefact
             | Self::ForgetSources

@@ -59,7 +59,9 @@ impl World {
         // "event-delivery-level").
         let best_effort = match delivery.function {
             Function::DeploymentChanged => is_of(&delivery, "aws.codedeploy"),
-            Function::ImagePushed => delivery.image.is_some(),
+            Function::ImagePushed => {
+                delivery.image.is_some() || is_of(&delivery, render::IMAGE_SCAN)
+            }
             Function::ArtefactUploaded
             | Function::AlarmChanged
             | Function::LifecycleHook

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::alarm::{AlarmSeen, AlarmState};
-use domain::artefact::BuildFacts;
+use domain::artefact::{BuildFacts, Content};
 use domain::fact::RequestId;
 use domain::hint::Subject;
 use domain::{AlarmArn, Identity, ReleaseNumber, ServiceName, SignedDuration, StageName, due};
@@ -31,7 +31,7 @@ const TRIES_MAX: u32 = 4;
 pub(crate) struct People {
     requests: BTreeMap<String, Request>,
     /// What was uploaded or pushed, to which service, and whether it makes a release.
-    pub(crate) pushed: Vec<(ServiceName, domain::artefact::Content, bool)>,
+    pub(crate) pushed: Vec<(ServiceName, Content, bool)>,
 }
 
 #[derive(Debug)]
@@ -115,6 +115,7 @@ impl World {
                     site.habits.undoes = undoes;
                 }
             }
+            Happens::NextScan { outcome } => self.shared.next_scan.set(Some(outcome)),
             Happens::Strike { adversary, at } => {
                 self.shared.told.borrow_mut().push((adversary, at));
             }
@@ -148,6 +149,7 @@ impl World {
         let catalogue = at_once(self.shared.ledger.catalogue(&service));
         let looked = catalogue.is_ok_and(|one| one.is_some_and(|one| one.seen.is_some()));
         let image = (looked && wanted).then(|| content.clone());
+        self.scan(&service, &stored.artefact);
         self.people.pushed.push((service, content, wanted));
         self.shared.cloud.borrow_mut().registry.put(stored);
         let bytes = render::pushed(pushed, self.shared.now.get());
@@ -160,16 +162,20 @@ impl World {
         let now = self.shared.now.get();
         let known = self.shared.cloud.borrow().alarms.get(alarm).cloned();
         // CloudWatch tells of changes only.
-        if known.is_some_and(|known| known.state == state && known.voice == voice) {
+        let same = |known: &AlarmSeen| known.state == state && known.voice == voice;
+        if known.as_ref().is_some_and(same) {
             return;
         }
+        // No two changes of an alarm are at one moment: its times tell which one is the newer.
+        let moment = SignedDuration::from_millis(1);
+        let changed_at = known.map_or(now, |known| now.max(due::after(known.changed_at, moment)));
         self.shared
             .say(|| format!("alarm {} becomes {state:?}, {voice:?}", alarm.name()));
         let seen = AlarmSeen {
             alarm: alarm.clone(),
             state,
             voice,
-            changed_at: now,
+            changed_at,
             reason: "threshold crossed".into(),
         };
         let bytes = render::alarm(&seen, now);

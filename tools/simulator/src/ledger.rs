@@ -12,6 +12,7 @@ use domain::{Commit, Pipeline, ServiceName, due};
 use engine::{Ledger as _, LedgerError, Loaded, Mention};
 
 use crate::adversary::Adversary;
+use crate::audit::Sight;
 use crate::bug::Bug;
 use crate::point::Call;
 use crate::ports::Ports;
@@ -73,6 +74,10 @@ impl Ports {
         if self.after(Call::Load).await {
             return unavailable("timed out");
         }
+        self.sight.set(match loaded.switch {
+            Some(_) => Sight::Sees,
+            None => Sight::Blind,
+        });
         if let Some(bug) = self.shared.bug {
             bug.distort(&mut loaded);
         }
@@ -90,12 +95,13 @@ impl Ports {
         if self.understands > SNAPSHOT_FORMAT {
             commit.after.format = FORMAT_AHEAD;
         }
+        let sight = self.sight.get();
         if self.shared.strikes(Adversary::LateEffect) {
-            let late = Box::new(move |shared: &Shared| drop(shared.commit(commit)));
+            let late = Box::new(move |shared: &Shared| drop(shared.commit(commit, sight)));
             self.shared.late.borrow_mut().push(late);
             return unavailable("timed out");
         }
-        self.shared.commit(commit)?;
+        self.shared.commit(commit, sight)?;
         if self.after(Call::Commit).await {
             return unavailable("timed out");
         }
@@ -104,7 +110,7 @@ impl Ports {
 }
 
 impl Shared {
-    fn commit(&self, mut commit: Commit) -> Result<(), LedgerError> {
+    fn commit(&self, mut commit: Commit, sight: Sight) -> Result<(), LedgerError> {
         match self.bug {
             Some(Bug::SkipVersionCheck) => {
                 commit.expected = self.audit.borrow().version(&commit.service);
@@ -122,7 +128,10 @@ impl Shared {
         at_once(self.ledger.commit(&commit))?;
         let now = self.now.get();
         let cloud = self.cloud.borrow();
-        let new = self.audit.borrow_mut().committed(&commit, &cloud, now);
+        let new = self
+            .audit
+            .borrow_mut()
+            .committed(&commit, &cloud, sight, now);
         drop(cloud);
         if new {
             for sealed in &commit.entries {

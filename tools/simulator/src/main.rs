@@ -16,6 +16,7 @@ mod point;
 mod ports;
 mod render;
 mod run;
+mod scanning;
 mod scenario;
 mod settled;
 mod shared;

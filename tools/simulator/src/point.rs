@@ -30,6 +30,8 @@ pub(crate) enum Call {
     /// The tags of a repository.
     Listing,
     Examine,
+    /// What the scan of an image found.
+    Scan,
     Obstacle,
     FindRunning,
     Alarms,

@@ -1,6 +1,7 @@
 //! The engine's traits over the world. Every call pauses before and after its effect: there the
 //! handler may be switched, die, or get an error although what it asked for was done.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use engine::{
 };
 
 use crate::adversary::Adversary;
+use crate::audit::Sight;
 use crate::bug::Bug;
 use crate::cloud::{Begin, Begun, Kind, Nature, subject_of};
 use crate::point::{Call, Function, Moment, Point};
@@ -37,6 +39,8 @@ pub(crate) struct Ports {
     skew: SignedDuration,
     /// The newest format of snapshots that this handler understands.
     pub(crate) understands: u32,
+    /// Whether it could read the switch for all when it looked last.
+    pub(crate) sight: Rc<Cell<Sight>>,
 }
 
 impl Ports {
@@ -53,6 +57,7 @@ impl Ports {
             function,
             skew,
             understands: crate::ledger::understood(shared),
+            sight: Rc::new(Cell::new(Sight::Sees)),
         }
     }
 
@@ -283,8 +288,12 @@ impl Platform for Ports {
         .await
     }
 
-    async fn scan(&self, _artefact: &Artefact) -> Result<ScanFound, PlatformError> {
-        self.platform(Call::Examine, |_| ScanFound::Pending).await
+    async fn scan(&self, artefact: &Artefact) -> Result<ScanFound, PlatformError> {
+        self.platform(Call::Scan, |shared| {
+            let cloud = shared.cloud.borrow();
+            cloud.registry.scan(artefact, shared.now.get())
+        })
+        .await
     }
 
     async fn obstacle(&self, artefact: &Artefact) -> Result<Option<String>, PlatformError> {

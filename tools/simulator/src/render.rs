@@ -87,6 +87,22 @@ pub(crate) fn pushed(pushed: &Pushed, at: Timestamp) -> Vec<u8> {
     })
 }
 
+/// How ECR says that a scan has ended; what it found is looked up.
+pub(crate) const IMAGE_SCAN: &str = "ECR Image Scan";
+
+/// The scan of an image has ended, well or not.
+pub(crate) fn scanned(repository: &str, digest: &str, at: Timestamp) -> Vec<u8> {
+    let arn = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}");
+    let detail = json!({
+        "scan-status": "COMPLETE",
+        "repository-name": repository,
+        "finding-severity-counts": {},
+        "image-digest": digest,
+        "image-tags": [],
+    });
+    bytes(&envelope("aws.ecr", IMAGE_SCAN, at, json!([arn]), detail))
+}
+
 /// CloudWatch's times have an offset without a colon.
 fn cloudwatch_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use domain::entry::{Actor, Call};
+use domain::entry::{Actor, Call, Drop};
 use domain::pipeline::WaitingOn;
 use domain::{Entry, ServiceName, SignedDuration, What};
 use engine::memory::contract::noon;
@@ -107,6 +107,14 @@ fn note_path(tally: &mut Tally, entry: &Entry) {
     if looked && matches!(what, What::Waits { on: one, .. } if on(one)) {
         tally.path("a start met a freeze at the last look");
     }
+    let scan = |on: &WaitingOn| matches!(on, WaitingOn::Scan { problem: Some(_) });
+    if matches!(what, What::Waits { on, .. } if scan(on)) {
+        tally.path("a scan brought nothing to rely on");
+    }
+    let refused = |end: &Drop| matches!(end, Drop::Vulnerable(_));
+    if matches!(what, What::Dropped { end, .. } if refused(end)) {
+        tally.path("an image was refused over what its scan found");
+    }
     let late = |call: &Call| matches!(call, Call::LateAction { .. });
     if matches!(what, What::PersonCalled { call, .. } if late(call)) {
         tally.path("an attempt landed after it was given up");
@@ -124,6 +132,7 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
         foul: Cell::new(true),
         odds,
         told: RefCell::default(),
+        next_scan: Cell::new(None),
         bug: case.bug,
         nap: Cell::new(SignedDuration::ZERO),
         here: Cell::new(None),

@@ -8,10 +8,11 @@ use domain::config::StageConfig;
 use domain::fact::Running;
 use domain::name::UNCLAIMED;
 use domain::pipeline::{Stage, WaitingOn};
+use domain::scan::ScanFound;
 use domain::{EntryId, ReleaseNumber, ServiceName, Timestamp, What};
 
 use crate::audit::Book;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Registry};
 use crate::shared::Shared;
 
 /// Everything that is wrong with a world that should have come to rest.
@@ -93,7 +94,8 @@ fn stages(shared: &Shared, book: &Book, wrong: &mut Vec<String>) {
         // Somebody else's deployment may never end.
         let occupied = site.is_some_and(|site| site.open().is_some());
         if !occupied {
-            waiting(book, config, state, shared.now.get(), wrong);
+            let now = shared.now.get();
+            waiting(book, config, state, (&cloud.registry, now), wrong);
         }
         for alarm in &config.alarms {
             let (believed, truth) = (pipeline.alarms.get(alarm), cloud.alarms.get(alarm));
@@ -116,7 +118,7 @@ fn waiting(
     book: &Book,
     config: &StageConfig,
     state: &Stage,
-    now: Timestamp,
+    (registry, now): (&Registry, Timestamp),
     wrong: &mut Vec<String>,
 ) {
     for offer in &state.waiting {
@@ -125,8 +127,8 @@ fn waiting(
             Some(WaitingOn::Freeze { until, .. }) => until.is_none_or(|until| until > now),
             Some(WaitingOn::Window { opens_at }) => opens_at.is_none_or(|opens| opens > now),
             Some(WaitingOn::Alarm { .. }) => !book.pipeline.firing(config).is_empty(),
-            // No image of this world asks for scans.
-            Some(WaitingOn::Scan { .. }) => false,
+            // Until a person lets it in, for as long as nothing is known of it.
+            Some(WaitingOn::Scan { .. }) => !is_scanned(book, registry, offer.release, now),
             // Behind one that waits for something else.
             Some(WaitingOn::Turn { .. }) => state.waiting.len() > 1,
             Some(WaitingOn::Stage { .. } | WaitingOn::Target { .. }) | None => false,
@@ -136,6 +138,11 @@ fn waiting(
             wrong.push(format!("liveness: {name}: {release} waits on {on:?}"));
         }
     }
+}
+
+fn is_scanned(book: &Book, registry: &Registry, release: ReleaseNumber, now: Timestamp) -> bool {
+    let release = book.pipeline.release(release);
+    release.is_some_and(|one| matches!(registry.scan(&one.artefact, now), ScanFound::Complete(_)))
 }
 
 fn runs(

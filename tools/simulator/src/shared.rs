@@ -20,6 +20,7 @@ use crate::audit::Audit;
 use crate::bug::Bug;
 use crate::cloud::{Cloud, Moved, Site, Temper};
 use crate::point::Point;
+use crate::scanning::Outcome;
 use crate::tally::Tally;
 
 pub(crate) struct Shared {
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) odds: Odds,
     /// Strikes that a scenario told, each for the first time it fits.
     pub(crate) told: RefCell<Vec<(Adversary, Option<Point>)>>,
+    /// What a scenario told to become of the next scan.
+    pub(crate) next_scan: Cell<Option<Outcome>>,
     pub(crate) bug: Option<Bug>,
     /// How long the handler that pauses now sleeps, and where it is.
     pub(crate) nap: Cell<SignedDuration>,

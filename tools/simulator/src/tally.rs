@@ -31,7 +31,9 @@ pub(crate) struct Tally {
 }
 
 /// Rare paths that a long run has to have taken.
-pub(crate) const PATHS: [&str; 20] = [
+pub(crate) const PATHS: [&str; 22] = [
+    "an image was refused over what its scan found",
+    "a scan brought nothing to rely on",
     "an image was found by looking through its source",
     "a start met a freeze at the last look",
     "nothing was begun because the switch for all could not be read",
@@ -127,6 +129,7 @@ fn strikes_at(point: Point) -> Vec<Adversary> {
             | Call::KeepCatalogue
             | Call::Listing
             | Call::Examine
+            | Call::Scan
             | Call::Obstacle
             | Call::FindRunning
             | Call::Alarms

@@ -93,6 +93,7 @@ fn planted_bugs_are_found() {
         Bug::ForgetSources,
         Bug::DropFence,
         Bug::ForgetGate,
+        Bug::SkipScans,
         Bug::DeafToAlarms,
         Bug::AnyIsGood,
         Bug::UndoneIsSuccess,

@@ -31,6 +31,8 @@ pub(crate) const SETTLES_WITHIN: SignedDuration = SignedDuration::from_hours(12)
 pub(crate) enum Event {
     Wake(u64),
     Begin(Delivery),
+    /// Something is told of by an event.
+    Send(Delivery),
     Read(Function, usize),
     Late(LateCall),
     Cloud,
@@ -147,6 +149,7 @@ impl World {
         match event {
             Event::Wake(id) => self.poll(id),
             Event::Begin(delivery) => self.begin(delivery),
+            Event::Send(delivery) => self.deliver(delivery),
             Event::Read(reader, shard) => self.read(reader, shard),
             Event::Late(call) => {
                 self.shared

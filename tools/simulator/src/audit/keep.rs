@@ -23,8 +23,19 @@ impl Book {
                 self.artefacts.insert(release.artefact.id(), release.number);
             }
             What::Offered { .. } => self.offer(entry),
-            What::Overridden { deployment, .. } => {
-                self.change(deployment, |offer| offer.by_hand = true);
+            What::Overridden {
+                deployment,
+                despite,
+                ..
+            } => {
+                let findings = despite.findings.is_some();
+                self.change(deployment, |offer| {
+                    offer.by_hand = true;
+                    offer.despite_findings = findings;
+                });
+            }
+            What::Scanned { release, scan } => {
+                self.scans.insert(*release, scan.clone());
             }
             What::Approved {
                 deployment,
@@ -135,7 +146,7 @@ impl Book {
             stage,
             release,
             purpose,
-            ..
+            despite,
         } = &entry.what
         else {
             return;
@@ -150,6 +161,7 @@ impl Book {
             purpose: *purpose,
             offered_at: entry.at,
             by_hand: matches!(entry.actor, Actor::Person(_)),
+            despite_findings: despite.findings.is_some(),
             approvals: BTreeMap::new(),
             ends: 0,
             alarmed: false,

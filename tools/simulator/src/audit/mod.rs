@@ -17,6 +17,7 @@ use domain::chain::Sealed;
 use domain::entry::{Order, Purpose};
 use domain::fact::RequestId;
 use domain::pipeline::Freeze;
+use domain::scan::Scan;
 use domain::{
     AlarmArn, ArtefactId, Commit, Entry, EntryId, Identity, Pipeline, ReleaseNumber, ServiceName,
     SignedDuration, StageName, Timestamp, What, due,
@@ -40,6 +41,14 @@ pub(crate) struct Audit {
     pub(crate) violations: Vec<String>,
 }
 
+/// Whether who decided could read the switch for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Sees,
+    /// It was written by a version that is too new for the reader.
+    Blind,
+}
+
 /// What is known of one service.
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -60,6 +69,8 @@ pub(crate) struct Book {
     /// Freezes of the service and of stages.
     freezes: BTreeMap<Option<StageName>, Freeze>,
     alarms: BTreeMap<AlarmArn, AlarmSeen>,
+    /// What is known of scans of images.
+    scans: BTreeMap<ReleaseNumber, Scan>,
     config: Option<domain::ServiceConfig>,
     /// Attempts that are wanted now.
     current: BTreeSet<EntryId>,
@@ -76,6 +87,8 @@ pub(crate) struct Offered {
     purpose: Purpose,
     offered_at: Timestamp,
     by_hand: bool,
+    /// Whether a person lets it in whatever its scan found.
+    despite_findings: bool,
     /// Who said yes, over what.
     approvals: BTreeMap<Identity, Option<ReleaseNumber>>,
     /// An alarm fired on it that must not end in success.
@@ -103,8 +116,15 @@ impl Audit {
         self.books.get(service).map_or(0, |book| book.pipeline.seq)
     }
 
-    /// Checks a commit that was just stored; whether it was new.
-    pub(crate) fn committed(&mut self, commit: &Commit, cloud: &Cloud, now: Timestamp) -> bool {
+    /// Checks a commit that was just stored; whether it was new. Who could not read the switch for
+    /// all may ask for a start, and nobody begins it.
+    pub(crate) fn committed(
+        &mut self,
+        commit: &Commit,
+        cloud: &Cloud,
+        sight: Sight,
+        now: Timestamp,
+    ) -> bool {
         let service = commit.service.clone();
         let book = self
             .books
@@ -114,7 +134,7 @@ impl Audit {
             return false;
         }
         let mut wrong = Vec::new();
-        let frozen = self.everything.holds(now);
+        let frozen = sight == Sight::Sees && self.everything.holds(now);
         self.everything.note(commit, now);
         for sealed in &commit.entries {
             if let What::StartAsked { deployment, order } = &sealed.entry.what
@@ -202,6 +222,7 @@ impl Book {
             artefacts: BTreeMap::new(),
             freezes: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            scans: BTreeMap::new(),
             config: None,
             current: BTreeSet::new(),
             ceased: BTreeMap::new(),

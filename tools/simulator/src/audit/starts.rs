@@ -1,9 +1,12 @@
 //! Invariants 2, 3 and 9: what may be offered, approved and begun.
 
-use domain::config::{AuthorMay, Gate, StageConfig};
+use domain::config::{AuthorMay, Gate, Source, StageConfig};
 use domain::entry::{Order, Purpose};
 use domain::fact::Despite;
-use domain::{Entry, EntryId, Identity, ReleaseNumber, SignedDuration, StageName, Timestamp, due};
+use domain::scan::Scan;
+use domain::{
+    Artefact, Entry, EntryId, Identity, ReleaseNumber, SignedDuration, StageName, Timestamp, due,
+};
 
 use super::{Book, Offered, SKEW};
 
@@ -43,6 +46,7 @@ impl Book {
             self.check_gate(offer, config, object);
             self.check_time(&order.stage, config, now, object);
             self.check_release(offer, order, object);
+            self.check_scan(offer, object);
         }
     }
 
@@ -58,6 +62,35 @@ impl Book {
         let valid = offer.approvals.values().filter(|over| **over == runs);
         if valid.count() < rule.count as usize {
             object("3: a start without its approvals");
+        }
+    }
+
+    /// What its source asks for: a scan that has ended, and found nothing worse than it lets
+    /// through; or a person who lets it in all the same.
+    fn check_scan(&self, offer: &Offered, object: &mut impl FnMut(&str)) {
+        let source = self.pipeline.config.as_ref().map(|config| &config.source);
+        let Some(Source::Ecr {
+            max_severity: Some(most),
+            ..
+        }) = source
+        else {
+            return;
+        };
+        // Whatever else was found running is no image that could be scanned.
+        let release = self.pipeline.release(offer.release);
+        if !release.is_some_and(|one| matches!(one.artefact, Artefact::Image { .. })) {
+            return;
+        }
+        match self.scans.get(&offer.release) {
+            _ if offer.despite_findings => {}
+            Some(Scan::Complete(findings)) => {
+                if findings.counts.keys().any(|found| found > most) {
+                    object("3: a start although its scan found too much");
+                }
+            }
+            Some(Scan::Pending { .. } | Scan::Unclear { .. }) | None => {
+                object("3: a start before its image was scanned");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use domain::artefact::Content;
 use domain::entry::Purpose;
 use domain::fact::Running;
 use domain::pipeline::{How, Phase};
+use domain::scan::Scan;
 use domain::{Artefact, Entry, Reason, Release, ReleaseNumber, StageName, Timestamp, What, due};
 
 use super::{Book, LOOKED_WITHIN};
@@ -29,6 +30,16 @@ impl Book {
                 let stored = cloud.registry.get(&artefact.content());
                 if stored.is_none_or(|stored| stored.broken.is_none()) {
                     wrong.push("1: an artefact is rejected that is well".to_owned());
+                }
+            }
+            What::Scanned {
+                release,
+                scan: Scan::Complete(findings),
+            } => {
+                let release = self.pipeline.release(*release);
+                let found = |one: &Release| cloud.registry.found(&one.artefact, findings, now);
+                if !release.is_some_and(found) {
+                    wrong.push("3: a scan is noted that did not end so".to_owned());
                 }
             }
             What::BakeBegun { stage, release, .. } => {

@@ -1,4 +1,5 @@
-//! S3 and ECR: what was uploaded and pushed, what it is worth, and what became of it.
+//! S3 and ECR: what was uploaded and pushed, what it is worth, what its scans found, and what
+//! became of it.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +7,15 @@ use domain::artefact::{BuildFacts, Content};
 use domain::catalogue::Listed;
 use domain::config::Source;
 use domain::fact::{ArtefactFound, Proof};
-use domain::{Artefact, Hint};
+use domain::scan::{Findings, ScanFound};
+use domain::{Artefact, Hint, Timestamp};
 
 /// All that was ever uploaded or pushed, by content.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     stored: BTreeMap<Content, Stored>,
+    /// What scans of images came to, and when, oldest first.
+    scans: BTreeMap<Content, Vec<(Timestamp, ScanFound)>>,
 }
 
 /// One artefact as it lies there.
@@ -29,6 +33,29 @@ pub(crate) struct Stored {
 impl Registry {
     pub(crate) fn put(&mut self, stored: Stored) {
         self.stored.insert(stored.artefact.content(), stored);
+    }
+
+    /// An image is being scanned: what that comes to, and when.
+    pub(crate) fn begin_scan(&mut self, content: Content, comes_to: Vec<(Timestamp, ScanFound)>) {
+        self.scans.insert(content, comes_to);
+    }
+
+    /// What the platform port's `scan` finds. Who pushed an image before scans were asked for
+    /// never had it scanned (ECR: `ScanNotFoundException`).
+    pub(crate) fn scan(&self, artefact: &Artefact, now: Timestamp) -> ScanFound {
+        let Some(scans) = self.scans.get(&artefact.content()) else {
+            return ScanFound::Unclear("it was never scanned".to_owned());
+        };
+        let mut newest_first = scans.iter().rev();
+        let ended = newest_first.find(|(at, _)| *at <= now);
+        ended.map_or(ScanFound::Pending, |(_, found)| found.clone())
+    }
+
+    /// Whether a scan of an image has ever found this.
+    pub(crate) fn found(&self, artefact: &Artefact, findings: &Findings, now: Timestamp) -> bool {
+        let scans = self.scans.get(&artefact.content());
+        let mut ended = scans.into_iter().flatten().filter(|(at, _)| *at <= now);
+        ended.any(|(_, found)| *found == ScanFound::Complete(findings.clone()))
     }
 
     pub(crate) fn get(&self, content: &Content) -> Option<&Stored> {

@@ -17,6 +17,7 @@ use fastrand::Rng;
 use crate::adversary::{Adversaries, Adversary};
 use crate::cloud::{Habits, Stored, Unit};
 use crate::point::Point;
+use crate::scanning::Outcome;
 use people::{Who, Wish};
 
 /// How long things keep happening, in seconds.
@@ -86,6 +87,8 @@ pub(crate) enum Happens {
     MeddleWith { stage: StageName, how: Meddling },
     /// The next deployment to a stage fails, and the platform may undo it.
     FailNext { stage: StageName, undoes: bool },
+    /// What becomes of the next scan of an image.
+    NextScan { outcome: Outcome },
     /// An adversary strikes when it may next, at a point or anywhere.
     Strike {
         adversary: Adversary,

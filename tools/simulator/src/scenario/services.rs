@@ -8,6 +8,7 @@ use domain::file::{
     OciSource, S3Source, ServiceFile, StageFile, TargetFile,
 };
 use domain::hint::Subject;
+use domain::scan::Severity;
 use fastrand::Rng;
 
 use super::Planned;
@@ -55,7 +56,10 @@ pub(super) fn artefact(name: &str, images: bool) -> ArtefactSource {
 
 fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
     let images = rng.bool();
-    let artefact = artefact(name, images);
+    let mut artefact = artefact(name, images);
+    if let ArtefactSource::Ecr(source) = &mut artefact {
+        source.max_severity = most(rng);
+    }
     let count = rng.usize(1..=STAGES.len());
     let stages = STAGES.iter().take(count);
     let stages: Vec<StageFile> = stages
@@ -73,6 +77,11 @@ fn service(rng: &mut Rng, name: &str) -> anyhow::Result<Planned> {
         stages,
     };
     planned(rng, file)
+}
+
+/// Half of the image sources ask for scans.
+pub(super) fn most(rng: &mut Rng) -> Option<Severity> {
+    rng.bool().then_some(Severity::High)
 }
 
 /// A service file with targets drawn for its stages.

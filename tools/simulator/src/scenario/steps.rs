@@ -8,7 +8,7 @@ use domain::file::{ArtefactSource, EcrSource, GateFile, OciSource, ServiceFile};
 use fastrand::Rng;
 
 use super::people::{Who, Wish};
-use super::services::{image, is_code_deploy, object};
+use super::services::{image, is_code_deploy, most, object};
 use super::{Happens, Meddling, Planned, Pushed, STORM_SECONDS, Step, Turn};
 use crate::adversary::{Adversaries, Adversary};
 use crate::cloud::Stored;
@@ -37,9 +37,7 @@ pub(crate) fn draw(
             steps.push(planned, minute * 60, None, Happens::ApproveAll);
         }
         if rng.bool() {
-            let minutes = rng.i64(5..40);
-            let what = Happens::RollOut { minutes };
-            steps.add(rng, planned, Some(Adversary::OldFunction), what);
+            roll_out(rng, planned, &mut steps);
         }
     }
     switch(rng, &mut steps);
@@ -98,6 +96,21 @@ fn switch(rng: &mut Rng, steps: &mut Steps) {
         if let Some(end) = end {
             let how = Turn::Thaw;
             steps.of(all(), end, by, Happens::Switch { how, who });
+        }
+    }
+}
+
+/// A newer version rolls out. Whoever turns the switch meanwhile may do so with the newer version,
+/// and what that writes no older one can read.
+fn roll_out(rng: &mut Rng, planned: &Planned, steps: &mut Steps) {
+    let (at, minutes) = (rng.i64(60..STORM_SECONDS), rng.i64(5..40));
+    let by = Some(Adversary::OldFunction);
+    steps.push(planned, at, by, Happens::RollOut { minutes });
+    if rng.bool() {
+        let (by, who) = (Some(Adversary::Switch), Who::Alice);
+        for (after, how) in [(60, Turn::Freeze), (120, Turn::Thaw)] {
+            let what = Happens::Switch { how, who };
+            steps.of(ServiceName::everything(), at + after, by, what);
         }
     }
 }
@@ -303,6 +316,11 @@ fn changed(rng: &mut Rng, file: &ServiceFile) -> ServiceFile {
     }
     if rng.bool() {
         file.queue = Queue::All;
+    }
+    if let ArtefactSource::Ecr(source) = &mut file.artefact
+        && rng.u32(0..4) == 0
+    {
+        source.max_severity = most(rng);
     }
     for stage in &mut file.stages {
         match rng.u32(0..6) {

@@ -11,11 +11,14 @@ use domain::file::{
     ApprovalFile, ArtefactSource, CodeDeployFile, EcsFile, GateFile, ServiceFile, StageFile,
     TargetFile,
 };
+use domain::scan::Severity;
 use fastrand::Rng;
 
 use super::services::{artefact, planned};
 use super::{Happens, Plan, Step};
 
+/// What describes a service.
+const SERVICE: &str = "say: service NAME, or: service NAME from images, or from scanned images";
 /// How long after the last line the world goes on at least, in seconds.
 const AFTERMATH_SECONDS: i64 = 60;
 
@@ -105,9 +108,12 @@ impl Reading {
     fn line(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             [] => Ok(()),
-            ["service", name] => self.service(name, false),
-            ["service", name, "from", "images"] => self.service(name, true),
-            ["service", ..] => Err("say: service NAME, or: service NAME from images".to_owned()),
+            ["service", name] => self.service(name, artefact(name, false)),
+            ["service", name, "from", "images"] => self.service(name, artefact(name, true)),
+            ["service", name, "from", "scanned", "images"] => {
+                self.service(name, scanned(artefact(name, true)))
+            }
+            ["service", ..] => Err(SERVICE.to_owned()),
             ["stage", name, said @ ..] => self.stage(name, said),
             [when, who, what @ ..] if when.contains(':') => {
                 let at = moment(when)?;
@@ -132,8 +138,7 @@ impl Reading {
         }
     }
 
-    fn service(&mut self, name: &str, images: bool) -> Result<(), String> {
-        let artefact = artefact(name, images);
+    fn service(&mut self, name: &str, artefact: ArtefactSource) -> Result<(), String> {
         self.files.push(ServiceFile {
             service: name.to_owned(),
             artefact,
@@ -179,6 +184,14 @@ impl Reading {
         file.stages.push(stage);
         Ok(())
     }
+}
+
+/// Images that come in once their scan has ended and found nothing critical.
+fn scanned(mut source: ArtefactSource) -> ArtefactSource {
+    if let ArtefactSource::Ecr(ecr) = &mut source {
+        ecr.max_severity = Some(Severity::High);
+    }
+    source
 }
 
 /// Sets what a line says of a stage: `bakes 10m`, `approved by 2`, `automatic`.

@@ -14,10 +14,12 @@ use crate::adversary::Adversary;
 use crate::cloud::Stored;
 use crate::functions::home;
 use crate::point::{Call, Function, Moment, Point};
+use crate::scanning::Outcome;
 
 const PEOPLE: &str = "approves, rejects, cancels, promotes or rolls back SERVICE STAGE RELEASE; \
     freezes or thaws SERVICE [STAGE] or everything; changes SERVICE STAGE to …";
 const PLATFORM: &str = "fails or undoes the next deployment to SERVICE STAGE";
+const ECR: &str = "delays, never ends or fails the next scan, or finds too much in it";
 const CHANCE: &str =
     "loses, doubles or delays the next event; kills FUNCTION before CALL, or after";
 
@@ -32,9 +34,10 @@ impl Reading {
             "cloudwatch" => self.alarm(what),
             "platform" => self.platform(what),
             "somebody" => self.meddles(what),
+            "ecr" => scans(what),
             "chance" => chance(what),
             other => Err(format!(
-                "there is no {other:?}: jenkins, alice, bob, carol, cloudwatch, platform, \
+                "there is no {other:?}: jenkins, alice, bob, carol, cloudwatch, platform, ecr, \
                  somebody and chance"
             )),
         }
@@ -233,6 +236,18 @@ impl Reading {
         let (service, stage) = self.on(service, stage)?;
         Ok(vec![(service, Happens::MeddleWith { stage, how })])
     }
+}
+
+fn scans(what: &[&str]) -> Result<Can, String> {
+    let outcome = match what {
+        ["delays", "the", "next", "scan"] => Outcome::Late,
+        ["never", "ends", "the", "next", "scan"] => Outcome::Never,
+        ["fails", "the", "next", "scan"] => Outcome::Fails,
+        ["finds", "too", "much", "in", "the", "next", "scan"] => Outcome::Findings,
+        _ => return cannot("ecr", what, ECR),
+    };
+    let what = Happens::NextScan { outcome };
+    Ok(vec![(ServiceName::everything(), what)])
 }
 
 fn chance(what: &[&str]) -> Result<Can, String> {
