@@ -247,7 +247,10 @@ mod tests {
             ("Mon-Fri", "days, hours and time zone"),
             ("Mo-Fri 10:00-17:00 UTC", "is no day"),
             ("Mon 10-17 UTC", "is no time of day"),
+            ("Mon 9:00-17:00 UTC", "is no time of day"),
+            ("Mon 10:00-17:0 UTC", "is no time of day"),
             ("Mon 17:00-10:00 UTC", "ends before it begins"),
+            ("Mon 10:00-10:00 UTC", "ends before it begins"),
             ("Mon 10:00-17:00 Asia/Calcuttta", "is no time zone"),
         ] {
             let error = bad.parse::<Window>().unwrap_err().to_string();

@@ -33,6 +33,19 @@ fn a_machine_gets_the_parts_and_the_whole() {
 }
 
 #[test]
+fn how_urgent_it_is_has_a_word_and_the_whole_of_it_a_command() {
+    let words = [
+        Severity::Info,
+        Severity::Attention,
+        Severity::Alert,
+        Severity::Urgent,
+    ];
+    let words = words.map(Severity::as_str);
+    assert_eq!(words, ["info", "attention", "alert", "urgent"]);
+    assert_eq!(failed("x").record(), "lastgood history web");
+}
+
+#[test]
 fn a_long_detail_is_cut_with_where_to_read_on_and_never_within_a_character() {
     let long = failed(&"ü".repeat(1000));
     let short = long.shortened(101, "all of it: lastgood history web");
