@@ -124,6 +124,24 @@ impl Account {
         self.json("events", "AWSEvents", operation, input).await
     }
 
+    /// An operation of DynamoDB.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub async fn dynamodb(&self, operation: &str, input: Value) -> Result<Value> {
+        self.json("dynamodb", "DynamoDB_20120810", operation, input)
+            .await
+    }
+
+    /// An operation of Secrets Manager.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub async fn secrets(&self, operation: &str, input: Value) -> Result<Value> {
+        self.json("secretsmanager", "secretsmanager", operation, input)
+            .await
+    }
+
     /// An operation of SQS.
     ///
     /// # Errors

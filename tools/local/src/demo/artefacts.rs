@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The media type of an image's manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -135,7 +136,10 @@ pub async fn push_untagged(
 }
 
 /// Uploads an image's layer and configuration; gives its manifest.
-async fn push_layers(account: &Account, repository: &str, build: &Build<'_>) -> Result<String> {
+///
+/// # Errors
+/// When ECR refuses.
+pub async fn push_layers(account: &Account, repository: &str, build: &Build<'_>) -> Result<String> {
     let config = json!({
         "architecture": "amd64",
         "os": "linux",

@@ -133,6 +133,7 @@ impl Package {
             .capabilities(Capability::CapabilityNamedIam)
             .capabilities(Capability::CapabilityAutoExpand)
             .parameters(parameter("Architecture", architecture()))
+            .parameters(parameter("WebhookUrl", "true"))
             .send()
             .await
             .map_err(Trouble::aws("create the stack"))?;

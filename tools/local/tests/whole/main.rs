@@ -13,6 +13,7 @@ mod alarms;
 mod events;
 mod floods;
 mod hooks;
+mod hub;
 mod main_job;
 mod meanings;
 mod people;

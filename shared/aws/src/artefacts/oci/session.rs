@@ -63,8 +63,15 @@ impl<'a> Session<'a> {
         };
         // As Docker does, but only where AWS itself is played: within Lambda the machine's own
         // addresses are Lambda's.
-        let plain = clients.endpoint().is_some() && is_loopback(host);
-        let scheme = if plain { "http" } else { "https" };
+        let played = clients.endpoint();
+        let origin = match played {
+            // Who plays AWS on this machine plays Docker Hub too.
+            Some(endpoint) if is_hub && is_loopback(host_of(endpoint)) => {
+                endpoint.trim_end_matches('/').to_owned()
+            }
+            Some(_) if is_loopback(host) => format!("http://{host}"),
+            Some(_) | None => format!("https://{host}"),
+        };
         let repository = if is_hub && !repository.contains('/') {
             format!("library/{repository}")
         } else {
@@ -74,7 +81,7 @@ impl<'a> Session<'a> {
             clients,
             registry,
             repository,
-            origin: format!("{scheme}://{host}"),
+            origin,
             authorization: Mutex::new(None),
         }
     }

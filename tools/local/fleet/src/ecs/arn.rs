@@ -55,6 +55,15 @@ pub(super) fn of_service(service: &str, kind: &str, id: &str) -> String {
     )
 }
 
+/// Where something is, by its ARN.
+pub(super) fn place(arn: &str) -> Place {
+    let mut parts = arn.split(':').skip(3).map(str::to_owned);
+    Place {
+        region: parts.next().unwrap_or_default(),
+        account: parts.next().unwrap_or_default(),
+    }
+}
+
 /// The part of an ARN after the last slash.
 pub(super) fn last(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)

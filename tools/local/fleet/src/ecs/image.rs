@@ -1,6 +1,6 @@
 //! Pulling an image: from its name to its digest and to what its configuration says, by the calls
-//! that a container runtime makes of ECR. Layers are not fetched; a release of this data plane is
-//! described by the configuration's environment.
+//! that a container runtime makes of ECR, where Docker Hub's images lie too. Layers are not
+//! fetched; a release of this data plane is described by the configuration's environment.
 
 use std::{
     collections::BTreeMap,
@@ -64,14 +64,15 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Pulls an image; a digest that was resolved before is what is pulled.
+    /// Pulls an image to where a task is; a digest that was resolved before is what is pulled.
     pub(super) async fn pull(
         &self,
         world: &World,
+        here: &Place,
         image: &str,
         resolved: Option<&str>,
     ) -> Result<Pulled, PullError> {
-        let mut name = Name::parse(image).ok_or_else(|| {
+        let mut name = Name::parse(image, here).ok_or_else(|| {
             PullError(format!(
                 "{image} is not in ECR; nothing else can be reached from here"
             ))
@@ -168,11 +169,16 @@ async fn manifest(world: &World, name: &Name<'_>) -> Result<(String, Value), Rem
 }
 
 impl<'a> Name<'a> {
-    /// Reads `<account>.dkr.ecr.<Region>.amazonaws.com/<repository>[:tag][@digest]`.
-    fn parse(image: &'a str) -> Option<Self> {
+    /// Reads `<account>.dkr.ecr.<Region>.amazonaws.com/<repository>[:tag][@digest]`, or
+    /// `docker.io/<repository>…`: that registry is played by the ECR of wherever one is.
+    fn parse(image: &'a str, here: &Place) -> Option<Self> {
         let (registry, path) = image.split_once('/')?;
-        let (account, rest) = registry.split_once(".dkr.ecr.")?;
-        let (region, _) = rest.split_once(".amazonaws.com")?;
+        let (account, region) = if registry == "docker.io" {
+            (here.account.as_str(), here.region.as_str())
+        } else {
+            let (account, rest) = registry.split_once(".dkr.ecr.")?;
+            (account, rest.split_once(".amazonaws.com")?.0)
+        };
         let (path, digest) = match path.split_once('@') {
             Some((path, digest)) => (path, Some(digest.to_owned())),
             None => (path, None),
@@ -226,7 +232,7 @@ mod tests {
         };
         let registry = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
         let both = format!("{registry}/team/web:1.4@sha256:ab");
-        let name = Name::parse(&both).unwrap();
+        let name = Name::parse(&both, &place).unwrap();
         let expected = Name {
             place: place.clone(),
             repository: "team/web",
@@ -235,13 +241,15 @@ mod tests {
         };
         assert_eq!(name, expected);
         let plain = format!("{registry}/web");
-        let name = Name::parse(&plain).unwrap();
+        let name = Name::parse(&plain, &place).unwrap();
         assert_eq!(
             (name.repository, name.tag, name.digest),
             ("web", None, None)
         );
-        assert_eq!(Name::parse("nginx:latest"), None);
-        assert_eq!(Name::parse("public.ecr.aws/nginx/nginx"), None);
+        assert_eq!(Name::parse("nginx:latest", &place), None);
+        assert_eq!(Name::parse("public.ecr.aws/nginx/nginx", &place), None);
+        let hub = Name::parse("docker.io/shop/web@sha256:ab", &place).unwrap();
+        assert_eq!((&hub.place, hub.repository), (&place, "shop/web"));
     }
 
     #[test]

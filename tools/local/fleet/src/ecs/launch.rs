@@ -95,7 +95,12 @@ impl Ecs {
         let given = part.env.contains_key(APP_VARIABLE);
         let pulled = self
             .images
-            .pull(&self.world, &part.image, part.digest.as_deref())
+            .pull(
+                &self.world,
+                &super::arn::place(arn),
+                &part.image,
+                part.digest.as_deref(),
+            )
             .await;
         let (mut env, version) = match pulled {
             Ok(pulled) => {
