@@ -26,6 +26,11 @@ pub(crate) fn stage_of(what: &What) -> Option<&StageName> {
         | What::Quarantined { stage, .. }
         | What::AlarmAfterBake { stage, .. }
         | What::MixtureSeen { stage, .. }
+        | What::CallSeen { stage, .. }
+        | What::Drifted { stage, .. }
+        | What::DriftEnded { stage, .. }
+        | What::Unprotected { stage, .. }
+        | What::Protected { stage }
         | What::PersonCalled { stage, .. } => Some(stage),
         What::StartAsked { order, .. } | What::ReturnAsked { order, .. } => Some(&order.stage),
         What::StopAsked { order, .. } => Some(&order.stage),
@@ -70,7 +75,9 @@ pub(crate) fn release_of(what: &What) -> Option<ReleaseNumber> {
         | What::RollbackFailed { release, .. }
         | What::Quarantined { release, .. }
         | What::AlarmAfterBake { release, .. }
+        | What::DriftEnded { release, .. }
         | What::MixtureSeen { release, .. } => Some(*release),
+        What::Drifted { expected, .. } => Some(*expected),
         What::StartAsked { order, .. } => Some(order.release),
         What::PersonCalled { call, .. } => match call {
             Call::NothingToReturnTo { release, .. }
@@ -83,7 +90,10 @@ pub(crate) fn release_of(what: &What) -> Option<ReleaseNumber> {
                 None
             }
         },
-        What::Configured { .. }
+        What::CallSeen { .. }
+        | What::Unprotected { .. }
+        | What::Protected { .. }
+        | What::Configured { .. }
         | What::NothingToAdopt { .. }
         | What::Unclaimed { .. }
         | What::ArtefactRejected { .. }

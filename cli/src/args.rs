@@ -121,6 +121,8 @@ pub(crate) enum Verb {
     Promote(verb::promote::Promote),
     Rollback(verb::rollback::Rollback),
     Cancel(verb::cancel::Cancel),
+    Restore(verb::restore::Restore),
+    Adopt(verb::adopt::Adopt),
     Freeze(verb::freeze::Freeze),
     Thaw(verb::thaw::Thaw),
     Verify(verb::verify::Verify),
@@ -161,6 +163,8 @@ impl Verb {
             | Self::Promote(_)
             | Self::Rollback(_)
             | Self::Cancel(_)
+            | Self::Adopt(_)
+            | Self::Restore(_)
             | Self::Freeze(_)
             | Self::Thaw(_) => false,
         }

@@ -2,7 +2,9 @@
 //! What happened before is [`crate::verb::history`].
 
 use domain::config::StageConfig;
+use domain::drift::Drift;
 use domain::entry::Purpose;
+use domain::peril::Peril;
 use domain::pipeline::{Active, Freeze, Offer, Phase, Pipeline, Stage, WaitingOn};
 use domain::{EntryId, ReleaseNumber, ServiceName, StageName, Timestamp};
 use serde::Serialize;
@@ -25,7 +27,7 @@ pub(crate) struct ServiceView {
 #[derive(Debug, Serialize)]
 pub(crate) struct StageView {
     pub(crate) stage: StageName,
-    /// In a word: `empty`, `good`, `unsettled`, or the deployment's own state.
+    /// In a word: `empty`, `good`, `unsettled`, `drifted`, or the deployment's own state.
     pub(crate) state: State,
     /// What runs there, as far as the ledger brought it about.
     pub(crate) runs: Option<ReleaseView>,
@@ -40,6 +42,10 @@ pub(crate) struct StageView {
     pub(crate) waiting: Vec<WaitingView>,
     /// The stage's own freeze, while it holds.
     pub(crate) freeze: Option<Freeze>,
+    /// What runs there instead of what should.
+    pub(crate) drift: Option<Drift>,
+    /// What leaves it unprotected.
+    pub(crate) perils: Vec<Peril>,
     /// The names of its alarms that fire.
     pub(crate) firing: Vec<String>,
     /// Releases that were rolled back here.
@@ -53,6 +59,7 @@ pub(crate) enum State {
     Empty,
     Good,
     Unsettled,
+    Drifted,
     Waiting,
     Starting,
     InProgress,
@@ -132,6 +139,7 @@ impl StageView {
             .collect();
         let state = match (&active, stage.runs) {
             (Some(active), _) => active.state,
+            (None, _) if stage.drift.is_some() => State::Drifted,
             (None, _) if !waiting.is_empty() => State::Waiting,
             (None, Some(runs)) if Some(runs) == stage.last_good() => State::Good,
             (None, Some(_)) => State::Unsettled,
@@ -146,11 +154,19 @@ impl StageView {
             stage: config.name.clone(),
             state,
             runs: stage.runs.map(release),
-            else_runs: if untouched { "nothing yet" } else { "unknown" },
+            else_runs: if stage.drift.is_some() {
+                "something else"
+            } else if untouched {
+                "nothing yet"
+            } else {
+                "unknown"
+            },
             last_good: stage.last_good().map(release),
             active,
             waiting,
             freeze: stage.freeze.clone().filter(|freeze| freeze.holds(now)),
+            drift: stage.drift.clone(),
+            perils: stage.perils.clone(),
             firing: pipeline.firing(config),
             quarantined: stage.quarantined.iter().copied().collect(),
         }
@@ -172,6 +188,17 @@ impl StageView {
     pub(crate) fn lines(&self, times: &Times) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.active.as_ref().map(|active| active.words(times)));
+        lines.extend(
+            self.drift
+                .as_ref()
+                .map(|one| words::drift::drift(one, times)),
+        );
+        if !self.perils.is_empty() {
+            lines.push(format!(
+                "unprotected: {}",
+                words::drift::perils(&self.perils)
+            ));
+        }
         lines.extend(self.waiting.iter().map(|waiting| waiting.words(times)));
         lines.extend(
             self.freeze
@@ -186,6 +213,7 @@ impl StageView {
                 State::Empty => "waits for a release".to_owned(),
                 State::Good => "good".to_owned(),
                 State::Unsettled
+                | State::Drifted
                 | State::Waiting
                 | State::Starting
                 | State::InProgress
@@ -202,6 +230,11 @@ impl StageView {
     /// What a person can do about it, as it is typed.
     pub(crate) fn next(&self, service: &ServiceName) -> Option<String> {
         let stage = &self.stage;
+        if self.state == State::Drifted {
+            return Some(format!(
+                "lastgood restore {service} {stage}, or lastgood adopt {service} {stage} --reason …"
+            ));
+        }
         self.waiting.iter().find_map(|waiting| match &waiting.on {
             Some(WaitingOn::Approval { .. }) => {
                 let release = waiting.release.number;
@@ -215,6 +248,7 @@ impl StageView {
             }
             Some(
                 WaitingOn::Scan { problem: None }
+                | WaitingOn::Drift { .. }
                 | WaitingOn::Freeze { .. }
                 | WaitingOn::Window { .. }
                 | WaitingOn::Alarm { .. }
@@ -302,7 +336,12 @@ impl ActiveView {
                 format!("{release} {to}{because}")
             }
             State::Starting => format!("{release} starts, asked {}", times.ago(self.since)),
-            State::InProgress | State::Empty | State::Good | State::Unsettled | State::Waiting => {
+            State::InProgress
+            | State::Empty
+            | State::Good
+            | State::Unsettled
+            | State::Drifted
+            | State::Waiting => {
                 let verb = match self.purpose {
                     Purpose::Release => "is being deployed",
                     Purpose::Rollback => "is being gone back to",

@@ -134,6 +134,11 @@ impl Goal<'_> {
             | What::AlarmNoted { .. }
             | What::AlarmAfterBake { .. }
             | What::MixtureSeen { .. }
+            | What::CallSeen { .. }
+            | What::Drifted { .. }
+            | What::DriftEnded { .. }
+            | What::Unprotected { .. }
+            | What::Protected { .. }
             | What::PersonCalled { .. } => None,
         }
     }

@@ -157,6 +157,8 @@ async fn dispatch(verb: Verb, session: &Session) -> Result<Report, Failure> {
         Verb::Promote(verb) => verb.run(session).await,
         Verb::Rollback(verb) => verb.run(session).await,
         Verb::Cancel(verb) => verb.run(session).await,
+        Verb::Restore(verb) => verb.run(session).await,
+        Verb::Adopt(verb) => verb.run(session).await,
         Verb::Freeze(verb) => verb.run(session).await,
         Verb::Thaw(verb) => verb.run(session).await,
         Verb::Verify(verb) => verb.run(session).await,

@@ -85,7 +85,7 @@ impl Planned {
     ) -> Result<Self, Failure> {
         let mention = match wish {
             Wish::Deploy { release, .. } => Mention::Release(*release),
-            Wish::Return { .. } => Mention::Nothing,
+            Wish::Return { .. } | Wish::Restore => Mention::Nothing,
         };
         let loaded = ledger
             .load(service, &mention)

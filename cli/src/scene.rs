@@ -64,7 +64,7 @@ fn sign(state: State, paint: Paint) -> String {
     match state {
         State::Good => paint.green("✓"),
         State::Empty => "·".to_owned(),
-        State::Unsettled => paint.red("✗"),
+        State::Unsettled | State::Drifted => paint.red("✗"),
         State::Waiting => paint.yellow("⏸"),
         State::Starting | State::InProgress | State::Baking => paint.cyan("▶"),
         State::RollingBack => paint.red("◀"),

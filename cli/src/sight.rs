@@ -365,6 +365,7 @@ pub(crate) fn moves(pipeline: &Pipeline, only: Option<&StageName>) -> bool {
         let by_itself = |offer: &Offer| match &offer.on {
             Some(
                 WaitingOn::Approval { .. }
+                | WaitingOn::Drift { .. }
                 | WaitingOn::Scan { problem: Some(_) }
                 | WaitingOn::Freeze { until: None, .. },
             ) => false,

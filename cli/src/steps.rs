@@ -93,6 +93,9 @@ impl Steps<'_> {
         let now = self.times.now;
         match on {
             WaitingOn::Approval { .. } => Some(format!("lastgood approve {}", self.place(stage))),
+            WaitingOn::Drift { .. } => Some(format!(
+                "lastgood restore {service} {stage}, or lastgood adopt {service} {stage} --reason …"
+            )),
             WaitingOn::Freeze { .. } => {
                 let state = self.pipeline.stages.get(stage);
                 let own = state.and_then(|state| state.freeze.as_ref());

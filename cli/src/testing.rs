@@ -74,6 +74,14 @@ impl Ledger for Said {
         Ok(Vec::new())
     }
 
+    async fn uncompared(&self, _: Timestamp, _: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    async fn compare_at(&self, _: &ServiceName, _: Timestamp) -> Result<(), LedgerError> {
+        Err(LedgerError::Unavailable("it only says".into()))
+    }
+
     async fn entries(
         &self,
         _: &ServiceName,

@@ -1,5 +1,6 @@
 //! One module per verb: its options, and what it does with them.
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod cancel;
@@ -14,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod publish;
 pub(crate) mod reject;
+pub(crate) mod restore;
 pub(crate) mod rollback;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;

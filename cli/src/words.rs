@@ -1,7 +1,10 @@
 //! Entries and what deployments wait for, as sentences. Which of them are shown, and in what order,
 //! is the business of the verbs.
 
-use domain::entry::{Actor, Call, Drop, Purpose, What};
+mod called;
+pub(crate) mod drift;
+
+use domain::entry::{Actor, Drop, Purpose, What};
 use domain::fact::Despite;
 use domain::pipeline::{Cause, Freeze, WaitingOn};
 use domain::scan::Scan;
@@ -61,7 +64,22 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
         What::Scanned { release, scan } => {
             format!("the scan of release {release} {}", scanned(scan))
         }
-        What::Adopted { stage, release } => {
+        What::CallSeen { stage, call } => drift::called(stage, call),
+        What::Unprotected { stage, perils } => drift::unprotected(stage, perils),
+        What::Protected { stage } => format!("the alarms of {stage} protect it again"),
+        What::Drifted {
+            stage,
+            expected,
+            others,
+            by,
+        } => drift::drifted(stage, *expected, others, by.as_ref()),
+        What::DriftEnded { stage, release } => drift::ended(stage, *release),
+        What::Adopted {
+            stage,
+            release,
+            reason: Some(reason),
+        } => drift::adopted(stage, *release, reason),
+        What::Adopted { stage, release, .. } => {
             format!("{stage} runs release {release}, which becomes its first last good")
         }
         What::NothingToAdopt { stage, problem } => {
@@ -279,7 +297,7 @@ pub(crate) fn what(what: &What, times: &Times) -> String {
             format!("not all of {stage} runs release {release}")
         }
         What::PersonCalled { stage, call } => {
-            format!("a person is called to {stage}: {}", called(call))
+            format!("a person is called to {stage}: {}", called::called(call))
         }
     }
 }
@@ -309,10 +327,15 @@ fn despite(despite: &Despite) -> String {
         .findings
         .as_ref()
         .map(|why| format!(" despite its findings ({why})"));
+    let drift = despite
+        .drift
+        .as_ref()
+        .map(|why| format!(" despite the stage's drift ({why})"));
     quarantine
         .into_iter()
         .chain(alarm)
         .chain(findings)
+        .chain(drift)
         .collect()
 }
 
@@ -370,38 +393,6 @@ pub(crate) fn cause(cause: &Cause) -> String {
     }
 }
 
-fn called(call: &Call) -> String {
-    match call {
-        Call::NothingToReturnTo { release, problem } => {
-            format!("release {release} is bad ({problem}), and there is no good one to go back to")
-        }
-        Call::Irreversible { release, problem } => {
-            format!(
-                "release {release} is bad ({problem}) and marked as irreversible: it is not rolled back by itself"
-            )
-        }
-        Call::RollbackFailed { to, problem } => format!("the rollback to {to} failed: {problem}"),
-        Call::StillFiring { alarms } => {
-            format!("rolled back, and still firing: {}", alarms.join(", "))
-        }
-        Call::TooManyRollbacks { count } => {
-            format!("{count} automatic rollbacks within a day, so it is frozen")
-        }
-        Call::ReturnedElsewhere { expected } => {
-            format!("the platform went back to something else than release {expected}")
-        }
-        Call::RunsSomethingElse { release } => {
-            format!("something else runs than release {release}")
-        }
-        Call::ActionRefused { release, problem } => {
-            format!("the platform refuses release {release}: {problem}")
-        }
-        Call::LateAction { attempt } => {
-            format!("{attempt} took effect although it was no longer wanted")
-        }
-    }
-}
-
 /// Who froze it, why and until when.
 pub(crate) fn freeze(freeze: &Freeze, times: &Times) -> String {
     let by = freeze.by.as_ref().map_or("a rule", |by| by.short());
@@ -445,6 +436,9 @@ pub(crate) fn waiting_on(on: &WaitingOn, times: &Times) -> String {
             format!("for a window, which opens {}", times.at_and_ago(*opens_at))
         }
         WaitingOn::Window { opens_at: None } => "for a window".to_owned(),
+        WaitingOn::Drift { expected } => {
+            format!("for a person to say what becomes of the drift from release {expected}")
+        }
         WaitingOn::Alarm { names } => format!("for {} to be quiet", names.join(", ")),
         WaitingOn::Stage { busy_with } => format!("for release {busy_with} to be done"),
         WaitingOn::Turn { behind } => format!("behind release {behind}"),

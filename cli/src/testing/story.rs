@@ -108,7 +108,7 @@ impl Story {
             .pipeline
     }
 
-    async fn hear(&self, fact: &Fact) {
+    pub(crate) async fn hear(&self, fact: &Fact) {
         self.clock.jump(SignedDuration::from_secs(10));
         let turned = turn(&self.ledger, &self.clock, &web(), fact).await.unwrap();
         assert!(

@@ -60,6 +60,7 @@ impl Plan {
                     quarantine: why(self.despite_quarantine),
                     alarm: why(self.despite_alarm),
                     findings: why(self.despite_findings),
+                    drift: None,
                 },
             },
             to => Wish::Return {

@@ -54,6 +54,7 @@ impl Promote {
                 quarantine: despite_quarantine.clone(),
                 alarm: despite_alarm.clone(),
                 findings: despite_findings.clone(),
+                drift: None,
             },
         };
         confirm::before(session, &service, &stage, wish).await?;

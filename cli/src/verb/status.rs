@@ -140,8 +140,11 @@ fn columns<'a>(services: impl Iterator<Item = Vec<&'a StageName>>) -> Vec<&'a St
 
 #[cfg(test)]
 mod tests {
-    use domain::ReleaseNumber;
-    use domain::fact::Request;
+    use domain::artefact::Content;
+    use domain::drift::ApiCall;
+    use domain::fact::{Called, Compared, Request, Running};
+    use domain::{Fact, Identity, ReleaseNumber};
+    use engine::Clock as _;
 
     use super::*;
     use crate::testing::{LOOK, Story, production};
@@ -189,6 +192,41 @@ mod tests {
             reason: "it is slow".into(),
         };
         story.ask("bob", rollback).await;
+        insta::assert_snapshot!(shown(&story).await);
+    }
+
+    /// Somebody put something else on a stage by hand.
+    async fn drifts(story: &Story) {
+        let stage = production();
+        let over = Box::new(story.pipeline().await.stages[&stage].clone());
+        let call = ApiCall {
+            id: "6afced68".into(),
+            at: story.clock.now(),
+            action: "codedeploy:CreateDeployment".into(),
+            by: Identity("arn:aws:iam::111122223333:user/carol".into()),
+            from: "203.0.113.10".into(),
+            asked: Some("revision shop-artefacts/hot/fix.zip@v9".into()),
+            refused: None,
+        };
+        let called = Called {
+            stage: stage.clone(),
+            call,
+        };
+        story.hear(&Fact::Called(called)).await;
+        let running = Running::All(Content("shop-artefacts/hot/fix.zip@v9".into()));
+        story
+            .hear(&Fact::Compared(Compared {
+                stage,
+                over,
+                running,
+            }))
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_drifted_under_a_release_that_waits() {
+        let story = Story::told().await;
+        drifts(&story).await;
         insta::assert_snapshot!(shown(&story).await);
     }
 

@@ -50,6 +50,14 @@ const RARE: &str = r#"
 {"thawed": {"stage": null}}
 {"test_announced": {"by": "arn:aws:iam::111122223333:user/bob"}}
 {"mixture_seen": {"stage": "dev", "deployment": "web/3", "release": 2}}
+{"waits": {"stage": "dev", "deployment": "web/3", "release": 2, "on": {"drift": {"expected": 1}}}}
+{"call_seen": {"stage": "dev", "call": {"id": "1", "at": "2026-11-23T11:58:00Z", "action": "ecs:UpdateService", "by": "arn:aws:iam::111122223333:user/bob", "from": "203.0.113.10", "asked": "taskDefinition web:6"}}}
+{"call_seen": {"stage": "dev", "call": {"id": "2", "at": "2026-11-23T11:58:00Z", "action": "ecs:DeleteService", "by": "arn:aws:iam::111122223333:user/bob", "from": "203.0.113.10", "refused": "AccessDenied"}}}
+{"drifted": {"stage": "dev", "expected": 1, "others": ["sha256:0123456789abcdef0123", "b/k.zip@v"]}}
+{"unprotected": {"stage": "dev", "perils": [{"alarm_gone": {"alarm": "arn:aws:cloudwatch:ap-south-1:111122223333:alarm:web-5xx"}}]}}
+{"protected": {"stage": "dev"}}
+{"drift_ended": {"stage": "dev", "release": 1}}
+{"adopted": {"stage": "dev", "release": 3, "reason": "the fix of last night"}}
 {"person_called": {"stage": "dev", "call": {"nothing_to_return_to": {"release": 2, "problem": "alarm web-5xx fired"}}}}
 {"person_called": {"stage": "dev", "call": {"irreversible": {"release": 2, "problem": "alarm web-5xx fired"}}}}
 {"person_called": {"stage": "dev", "call": {"rollback_failed": {"to": 1, "problem": "no capacity"}}}}

@@ -1,13 +1,15 @@
 //! Looks, every minute, at what is overdue.
 //!
 //! A lost event costs a minute, not a release: whatever has a due time in the ledger that has
-//! passed is a hint like any other, and goes through the same look. Image sources are looked
+//! passed is a hint like any other, and goes through the same look. So does comparing what targets
+//! really run with what the ledger says, which has due times of its own. Image sources are looked
 //! through now and then for what no event told of.
 
 use std::time::{Duration, Instant};
 
-use domain::Hint;
+use domain::due::{COMPARE_EVERY, after};
 use domain::hint::Input;
+use domain::{Hint, ServiceName};
 use engine::source::look_through;
 use engine::{Catalogues as _, Clock as _, Ledger as _};
 use lambda::{Failed, House, serve};
@@ -21,6 +23,9 @@ const PIPELINES_MAX: usize = 100;
 const SOURCES_MAX: usize = 40;
 /// No further source is begun after so long.
 const SOURCES_WITHIN: Duration = Duration::from_secs(20);
+/// Most services whose targets are compared in one run: what bounds how much a large house asks of
+/// ECS and CodeDeploy within a minute.
+const COMPARED_MAX: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -34,10 +39,17 @@ async fn tick(house: &House, event: &RawValue) -> Result<(), Failed> {
         tracing::error!(%refusal, "refused");
         return Ok(());
     }
-    let overdue = house.ledger.overdue(house.clock.now(), PIPELINES_MAX).await;
+    let now = house.clock.now();
+    let overdue = house.ledger.overdue(now, PIPELINES_MAX).await;
     let mut trouble = Ok(());
     for service in overdue.map_err(|error| Failed::report(&error))? {
         if let Err(failed) = house.take(Input::Hint(Hint::Due { service })).await {
+            trouble = Err(failed);
+        }
+    }
+    let uncompared = house.ledger.uncompared(now, COMPARED_MAX).await;
+    for service in uncompared.map_err(|error| Failed::report(&error))? {
+        if let Err(failed) = compare(house, service).await {
             trouble = Err(failed);
         }
     }
@@ -63,5 +75,14 @@ async fn sources(house: &House) -> Result<(), Failed> {
             Err(error) => tracing::error!(%service, %error, "the source cannot be looked through"),
         }
     }
+    Ok(())
+}
+
+/// Put off first: what cannot be compared is not asked for every minute.
+async fn compare(house: &House, service: ServiceName) -> Result<(), Failed> {
+    let next = after(house.clock.now(), COMPARE_EVERY);
+    let put_off = house.ledger.compare_at(&service, next).await;
+    put_off.map_err(|error| Failed::report(&error))?;
+    house.take(Input::Hint(Hint::Compare { service })).await?;
     Ok(())
 }

@@ -5,10 +5,12 @@ use domain::catalogue::Listed;
 use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
+use domain::hint::Subject;
 use domain::scan::ScanFound;
-use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
+use domain::{AccountId, AlarmArn, Artefact, EntryId, Hint, Region, Timestamp};
 use engine::{Onlooker, Platform, PlatformError, Units};
 
+use crate::ecs::Wanted;
 use crate::places::Places;
 use crate::{alarms, artefacts, codedeploy, ecs};
 
@@ -81,6 +83,35 @@ impl Platform for AwsPlatform {
                 codedeploy::observe(&clients, target, attempt).await
             }
         }
+    }
+
+    async fn running(&self, place: &Place, target: &Target) -> Result<Running, PlatformError> {
+        let clients = self.places.at(place).await?;
+        match Wanted::of(target) {
+            Some(wanted) => ecs::running(clients.ecs(), &wanted).await,
+            None => codedeploy::running(&clients, target).await,
+        }
+    }
+
+    async fn group_of(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        deployment: &str,
+    ) -> Result<Option<Subject>, PlatformError> {
+        let place = Place {
+            account: account.clone(),
+            region: region.clone(),
+            role: None,
+        };
+        let clients = self.places.at(&place).await?;
+        let group = codedeploy::group_of(&clients, deployment).await?;
+        Ok(group.map(|(application, group)| Subject::DeploymentGroup {
+            account: account.clone(),
+            region: region.clone(),
+            application,
+            group,
+        }))
     }
 
     async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {

@@ -240,7 +240,13 @@ pub(crate) fn step(entry: &Entry, id: &EntryId) -> Option<(StageName, ReleaseNum
         }
         What::Begun { stage, release, .. }
         | What::AlarmAfterBake { stage, release, .. }
-        | What::MixtureSeen { stage, release, .. } => Some((stage.clone(), *release, Step::Told)),
+        | What::MixtureSeen { stage, release, .. }
+        | What::Drifted {
+            stage,
+            expected: release,
+            ..
+        }
+        | What::DriftEnded { stage, release } => Some((stage.clone(), *release, Step::Told)),
         What::PersonCalled { stage, call } => Some((stage.clone(), called(call)?, Step::Told)),
         What::Configured { .. }
         | What::Unclaimed { .. }
@@ -259,6 +265,9 @@ pub(crate) fn step(entry: &Entry, id: &EntryId) -> Option<(StageName, ReleaseNum
         | What::SwitchNoted { .. }
         | What::AllTold { .. }
         | What::TestAnnounced { .. }
+        | What::CallSeen { .. }
+        | What::Unprotected { .. }
+        | What::Protected { .. }
         | What::AlarmNoted { .. } => None,
     }
 }
@@ -299,6 +308,9 @@ fn waits(on: &WaitingOn, id: &EntryId) -> Standing {
         WaitingOn::Scan {
             problem: Some(problem),
         } => format!("for a scan of its image to rely on: {problem}"),
+        WaitingOn::Drift { expected } => {
+            format!("until somebody adopts the stage's drift from release {expected}, or ends it")
+        }
         WaitingOn::Freeze { by, reason, .. } => format!("for {by}'s freeze to end: {reason}"),
         WaitingOn::Window { .. } => "for its window to open".to_owned(),
         WaitingOn::Alarm { names } => format!("for alarms to clear: {}", names.join(", ")),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::entry::Entry;
 use crate::name::{EntryId, ReleaseNumber, ServiceName, StageName};
 
+mod drift;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -30,6 +30,9 @@ pub struct Commit {
     pub after: Pipeline,
     /// When the pipeline wants to be looked at again.
     pub due_at: Option<Timestamp>,
+    /// When the service's targets are to be compared with the ledger next, when this begins it: a
+    /// due time of its own, because comparing changes nothing and so writes no entry.
+    pub compare_at: Option<Timestamp>,
     /// Artefacts that now have a place in the ledger. Each must have had none.
     pub claims: Vec<Claim>,
     /// Releases whose item is new.
@@ -123,12 +126,16 @@ impl Commit {
         }
         let mut claims = Vec::new();
         let mut releases = BTreeSet::new();
+        let mut compare_at = None;
         for sealed in &decision.entries {
             if let Some(claim) = claim(&sealed.entry) {
                 claims.push(claim);
             }
             if let What::Released { release } = &sealed.entry.what {
                 releases.insert(release.number);
+            }
+            if let What::Configured { .. } = &sealed.entry.what {
+                compare_at = Some(due::after(sealed.entry.at, due::COMPARE_EVERY));
             }
         }
         Some(Self {
@@ -139,6 +146,7 @@ impl Commit {
             watches: watches(before.config.as_ref(), decision.after.config.as_ref()),
             entries: decision.entries,
             after: decision.after,
+            compare_at,
             claims,
             releases,
         })

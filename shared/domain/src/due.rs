@@ -13,6 +13,9 @@ pub const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// How long alarms may take to clear after a rollback before a person is called: CloudWatch needs
 /// minutes to see that things are well again.
 pub const CLEAR_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// How often a target that nothing is done to is compared with the ledger. It costs a few calls of
+/// the platform that only read, and one write of a small item, for each service.
+pub const COMPARE_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// How often the platform is asked for the same thing before it counts as refused.
 pub const TRIES_MAX: u32 = 5;
 
@@ -95,7 +98,10 @@ fn waiting_due_at(pipeline: &Pipeline, waiting: &Offer) -> Option<Timestamp> {
         // When to try again whether the target is free.
         WaitingOn::Target { again_at, .. } => Some(*again_at),
         // An event, or the end of what is active, wakes these.
-        WaitingOn::Alarm { .. } | WaitingOn::Stage { .. } | WaitingOn::Turn { .. } => None,
+        WaitingOn::Alarm { .. }
+        | WaitingOn::Drift { .. }
+        | WaitingOn::Stage { .. }
+        | WaitingOn::Turn { .. } => None,
     }
 }
 

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmSeen;
-use crate::artefact::{Artefact, BuildFacts, Release};
+use crate::artefact::{Artefact, BuildFacts, Content, Release};
 use crate::chain::Hash;
 use crate::config::ServiceConfig;
+use crate::drift::ApiCall;
 use crate::fact::{Despite, RequestId};
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
+use crate::peril::Peril;
 use crate::pipeline::{Cause, Freeze, WaitingOn};
 use crate::reason::Reason;
 use crate::scan::Scan;
@@ -60,10 +62,6 @@ pub enum Actor {
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "entries are few and live for one turn"
-)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The service has a new configuration.
@@ -102,12 +100,16 @@ pub enum What {
         /// What is known now.
         scan: Scan,
     },
-    /// What already ran on a stage became its first last good.
+    /// What ran on a stage without our doing became last good there: when the service was taken
+    /// over, or because a person says so of a stage that drifted.
     Adopted {
         /// The stage.
         stage: StageName,
         /// The release.
         release: ReleaseNumber,
+        /// Why, as the person said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// What runs on a stage could not be proved: its first deployment has nothing to return to.
     NothingToAdopt {
@@ -379,6 +381,44 @@ pub enum What {
         /// The release.
         release: ReleaseNumber,
     },
+    /// Somebody else than `deployer` changed a stage's target, or tried to.
+    CallSeen {
+        /// The stage.
+        stage: StageName,
+        /// The call.
+        call: ApiCall,
+    },
+    /// The target runs something else than the ledger brought about.
+    Drifted {
+        /// The stage.
+        stage: StageName,
+        /// The release that should run.
+        expected: ReleaseNumber,
+        /// What runs instead, on all of the target or on some of it.
+        others: Vec<Content>,
+        /// Who probably did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ApiCall>,
+    },
+    /// The target runs again what the ledger brought about.
+    DriftEnded {
+        /// The stage.
+        stage: StageName,
+        /// The release.
+        release: ReleaseNumber,
+    },
+    /// A bad release would not be noticed on the stage.
+    Unprotected {
+        /// The stage.
+        stage: StageName,
+        /// Why; all of it.
+        perils: Vec<Peril>,
+    },
+    /// The stage's alarms can protect it again.
+    Protected {
+        /// The stage.
+        stage: StageName,
+    },
     /// A person is called, loudly.
     PersonCalled {
         /// The stage.
@@ -442,6 +482,11 @@ impl What {
             | Self::AlarmNoted { .. }
             | Self::AlarmAfterBake { .. }
             | Self::MixtureSeen { .. }
+            | Self::CallSeen { .. }
+            | Self::Drifted { .. }
+            | Self::DriftEnded { .. }
+            | Self::Unprotected { .. }
+            | Self::Protected { .. }
             | Self::PersonCalled { .. } => None,
         }
     }

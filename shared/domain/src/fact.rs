@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::AlarmSeen;
 use crate::artefact::{Artefact, BuildFacts, Content};
 use crate::config::ServiceConfig;
+use crate::drift::ApiCall;
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
-use crate::pipeline::Freeze;
+use crate::pipeline::{Freeze, Stage};
 use crate::question::{Choice, Question};
 use crate::scan::Scanned;
 use crate::switch::Switch;
@@ -35,6 +36,12 @@ pub enum Fact {
         /// That entry's number.
         turned: u64,
     },
+    /// Somebody else changed a stage's target, or tried to. Its key: CloudTrail's id of the call.
+    Called(Called),
+    /// What a stage that does nothing really runs. Its key: the stage and what was seen.
+    Compared(Compared),
+    /// How a stage's alarms are set up. Its key: the stage and what was seen.
+    Inspected(Inspected),
     /// Time passed. Applying it twice changes nothing because what was due is done.
     TimePassed,
 }
@@ -171,6 +178,35 @@ pub enum Answer {
     Refused(String),
 }
 
+/// A call by somebody else, about one stage's target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    /// The stage.
+    pub stage: StageName,
+    /// The call.
+    pub call: ApiCall,
+}
+
+/// What a stage's target was seen to run while nothing of ours was done there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The stage.
+    pub stage: StageName,
+    /// The stage as it stood when the target was looked at: of any other, this says nothing.
+    pub over: Box<Stage>,
+    /// What the target runs.
+    pub running: Running,
+}
+
+/// A stage's alarms as they are: one that is missing does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// The stage.
+    pub stage: StageName,
+    /// Its alarms.
+    pub alarms: Vec<AlarmSeen>,
+}
+
 /// A person's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
@@ -245,6 +281,20 @@ pub enum Request {
         /// Why.
         reason: String,
     },
+    /// Take what a drifted stage runs for what it should run.
+    Adopt {
+        /// The stage.
+        stage: StageName,
+        /// Why.
+        reason: String,
+        /// What could be proved to run there.
+        found: Option<Box<Artefact>>,
+    },
+    /// Bring back what a drifted stage should run.
+    Restore {
+        /// The stage.
+        stage: StageName,
+    },
     /// Hold deployments. Asked of [`EVERYTHING`](crate::name::EVERYTHING), of every service.
     Freeze {
         /// The stage; none means all of the service.
@@ -302,4 +352,7 @@ pub struct Despite {
     /// Deploy although the image's scan found too much, or nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<String>,
+    /// Deploy although the stage drifted: over what somebody put there by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
 }

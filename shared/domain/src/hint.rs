@@ -2,6 +2,7 @@
 //! what the look finds is a [`crate::fact`].
 
 use crate::alarm::AlarmSeen;
+use crate::drift::ApiCall;
 use crate::fact::Asked;
 use crate::name::{AccountId, AlarmArn, Region, Registry, ServiceName};
 
@@ -93,6 +94,40 @@ pub enum Hint {
     Due {
         /// The service.
         service: ServiceName,
+    },
+    /// It is time to compare what a service's targets run with the ledger.
+    Compare {
+        /// The service.
+        service: ServiceName,
+    },
+    /// CloudWatch says that an alarm was deleted, or is set up otherwise.
+    AlarmSetUp {
+        /// The alarm.
+        alarm: AlarmArn,
+    },
+    /// CloudTrail says that somebody else called for a change of a target. It may come late, and
+    /// what the call did to the target is not in it.
+    Call {
+        /// The target.
+        target: CallTarget,
+        /// The call.
+        call: Box<ApiCall>,
+    },
+}
+
+/// What a call was about, as far as it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallTarget {
+    /// A target by its names.
+    Subject(Subject),
+    /// A deployment of CodeDeploy: the platform knows of which group.
+    Deployment {
+        /// The account.
+        account: AccountId,
+        /// The Region.
+        region: Region,
+        /// `d-…`.
+        deployment: String,
     },
 }
 

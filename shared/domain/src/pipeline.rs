@@ -12,9 +12,11 @@ use crate::alarm::AlarmSeen;
 use crate::artefact::{Content, Release};
 use crate::chain::Hash;
 use crate::config::{ServiceConfig, StageConfig};
+use crate::drift::{ApiCall, Drift};
 use crate::entry::Purpose;
 use crate::fact::{Despite, RequestId};
 use crate::name::{AlarmArn, EntryId, Identity, ReleaseNumber, ServiceName, StageName};
+use crate::peril::Peril;
 use crate::scan::Scan;
 use crate::switch::Switch;
 
@@ -98,6 +100,15 @@ pub struct Stage {
     /// Until when its alarms may take to clear after a rollback, while one still fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovers_until: Option<Timestamp>,
+    /// What runs here instead of what should; while it does, nothing of ours counts as running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// What others called lately, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ApiCall>,
+    /// What leaves it unprotected, as people were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub perils: Vec<Peril>,
 }
 
 impl Stage {
@@ -114,12 +125,35 @@ impl Stage {
         newest_first.find(|good| Some(*good) != leaves)
     }
 
+    /// The release that should run here: what does, or what it drifted from.
+    #[must_use]
+    pub fn should_run(&self) -> Option<ReleaseNumber> {
+        let expected = self.drift.as_ref().map(|drift| drift.expected);
+        self.runs.or(expected)
+    }
+
+    /// Whether something of ours happened to the target since the stage stood as `earlier`: what
+    /// was seen then says nothing about now.
+    #[must_use]
+    pub fn has_moved_since(&self, earlier: &Self) -> bool {
+        self.active.is_some()
+            || earlier.active.is_some()
+            || self.runs != earlier.runs
+            || self.newest != earlier.newest
+            || self.good != earlier.good
+            || self.quarantined != earlier.quarantined
+            || self.rollbacks != earlier.rollbacks
+            || self.freeze != earlier.freeze
+    }
+
     /// The stage deploys to something else now: nothing is known of what runs there.
     pub(crate) fn forget_target(&mut self) {
         self.good.clear();
         self.runs = None;
         self.newest = None;
         self.recovers_until = None;
+        self.drift = None;
+        self.calls.clear();
     }
 }
 
@@ -168,6 +202,11 @@ pub enum WaitingOn {
         missing: u32,
         /// When the request expires.
         expires_at: Timestamp,
+    },
+    /// For a person to say what becomes of a drift: by `adopt`, `restore` or `promote`.
+    Drift {
+        /// The release that should run there.
+        expected: ReleaseNumber,
     },
     /// For a freeze to end.
     Freeze {

@@ -52,6 +52,15 @@ pub enum Reason {
     /// What runs could not be proved when the service was taken over.
     CannotBeProved,
 
+    /// AWS recorded that somebody else made a call.
+    CallRecorded,
+    /// The stage drifted from what the ledger brought about.
+    StageDrifted,
+    /// The stage's alarms are as it needs them.
+    AlarmsAsTheyShould,
+    /// The stage's alarms are not as it needs them.
+    AlarmsNotAsTheyShould,
+
     // What turns releases back.
     /// An alarm of the stage fired during deployment or bake.
     AlarmFired {
@@ -144,6 +153,12 @@ pub enum Reason {
     SwitchTurned,
     /// Nothing changed.
     NothingNew,
+    /// The call was recorded before.
+    CallKnown,
+    /// The stage has moved on since its target was looked at.
+    StageMovedOn,
+    /// Nothing of ours is known to run there.
+    NothingToCompare,
     /// The request was done before.
     RequestKnown,
     /// Nothing is due.
@@ -195,6 +210,8 @@ pub enum Reason {
         /// The release.
         release: ReleaseNumber,
     },
+    /// The stage did not drift.
+    NotDrifted,
     /// The stage is not frozen.
     NotFrozen,
     /// It is frozen so already.
@@ -243,6 +260,8 @@ impl Reason {
                 | Self::Vulnerable { .. }
                 | Self::NeverGood { .. }
                 | Self::NothingToReturnTo
+                | Self::CannotBeProved
+                | Self::NotDrifted
                 | Self::NotFrozen
                 | Self::EndsInThePast
                 | Self::OtherService
@@ -276,6 +295,12 @@ impl fmt::Display for Reason {
                 f.write_str("it was found running when the service was taken over")
             }
             Self::CannotBeProved => f.write_str("what runs there could not be proved"),
+            Self::CallRecorded => f.write_str("AWS recorded a call that somebody else made"),
+            Self::StageDrifted => {
+                f.write_str("the stage drifted from what the ledger brought about")
+            }
+            Self::AlarmsAsTheyShould => f.write_str("its alarms are as it needs them"),
+            Self::AlarmsNotAsTheyShould => f.write_str("its alarms are not as it needs them"),
             Self::AlarmFired { alarm } => write!(f, "alarm {alarm} fired"),
             Self::DeploymentFailed => f.write_str("the deployment failed"),
             Self::DeploymentTimedOut => {
@@ -330,6 +355,11 @@ impl fmt::Display for Reason {
             }
             Self::SwitchTurned => f.write_str("everything was frozen or thawed"),
             Self::NothingNew => f.write_str("nothing changed"),
+            Self::CallKnown => f.write_str("the call was recorded before"),
+            Self::StageMovedOn => {
+                f.write_str("the stage has moved on since its target was looked at")
+            }
+            Self::NothingToCompare => f.write_str("nothing of ours is known to run there"),
             Self::RequestKnown => f.write_str("the request was done before"),
             Self::NothingDue => f.write_str("nothing is due"),
             Self::NoSuchService => f.write_str("the service is not configured"),
@@ -361,6 +391,7 @@ impl fmt::Display for Reason {
                 f,
                 "release {release} was never good there, or was rolled back"
             ),
+            Self::NotDrifted => f.write_str("the stage did not drift"),
             Self::NotFrozen => f.write_str("it is not frozen"),
             Self::FrozenAlready => f.write_str("it is frozen so already"),
             Self::EndsInThePast => f.write_str("the freeze would end in the past"),

@@ -15,7 +15,8 @@ use domain::pipeline::Pipeline;
 use domain::scan::ScanFound;
 use domain::switch::Switch;
 use domain::{
-    AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, Timestamp,
+    AccountId, AlarmArn, Artefact, Commit, EntryId, Hint, Region, Release, ReleaseNumber,
+    ServiceName, Timestamp,
 };
 
 /// Tells the time. Outside the core, so that a test world can jump.
@@ -76,6 +77,17 @@ pub trait Ledger {
 
     /// Services whose due time has passed, the longest overdue first, at most `limit`. May lag.
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError>;
+
+    /// Services whose targets are due to be compared with the ledger, the longest overdue first, at
+    /// most `limit`. May lag.
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError>;
+
+    /// Puts off when a service's targets are compared next. Told twice it is no harm.
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError>;
 
     /// Entries with `from <= seq`, in order, at most about `limit` (whole commits).
     async fn entries(
@@ -185,6 +197,18 @@ pub trait Platform {
         attempt: &EntryId,
         artefact: &Artefact,
     ) -> Result<(Progress, Running), PlatformError>;
+
+    /// What a target runs now, whoever brought it there.
+    async fn running(&self, place: &Place, target: &Target) -> Result<Running, PlatformError>;
+
+    /// The deployment group that a deployment of CodeDeploy belongs to; none when there is no such
+    /// deployment. Only our own account can be asked: elsewhere the role depends on the group.
+    async fn group_of(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        deployment: &str,
+    ) -> Result<Option<Subject>, PlatformError>;
 
     /// What a stage's target runs now, when it can be proved: the first last good of a service that
     /// is taken over.

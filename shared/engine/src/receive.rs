@@ -9,8 +9,8 @@ use domain::switch::Switch;
 use domain::{Fact, ServiceConfig, ServiceName};
 
 use crate::EngineError;
-use crate::look::{find, look};
-use crate::ports::{Clock, Ledger, Platform, PlatformError};
+use crate::look::{find, find_running, look};
+use crate::ports::{Clock, Ledger, Mention, Platform, PlatformError};
 use crate::spread::spread;
 use crate::turn::{Turned, turn};
 
@@ -41,7 +41,8 @@ pub async fn receive(
                 .collect()
         }
         Input::Asked { service, asked } => {
-            vec![(service, Fact::Asked(complete(platform, asked).await?))]
+            let asked = complete(ledger, platform, &service, asked).await?;
+            vec![(service, Fact::Asked(asked))]
         }
     };
     let mut turned = Vec::new();
@@ -114,14 +115,21 @@ fn to_spread(turned: &Turned) -> Option<Switch> {
     untold.then(|| turned.after.switch.clone())
 }
 
-/// A new configuration comes with what runs on its stages; nobody but us can say that.
-async fn complete(platform: &impl Platform, asked: Asked) -> Result<Asked, EngineError> {
-    let Request::Configure { config, .. } = asked.request else {
-        return Ok(asked);
-    };
-    let found = find(platform, &config).await?;
-    Ok(Asked {
-        request: Request::Configure { config, found },
-        ..asked
-    })
+/// A new configuration comes with what runs on its stages, and so does what is to be adopted on
+/// one; nobody but us can say that.
+async fn complete(
+    ledger: &impl Ledger,
+    platform: &impl Platform,
+    service: &ServiceName,
+    mut asked: Asked,
+) -> Result<Asked, EngineError> {
+    if let Request::Configure { config, found } = &mut asked.request {
+        *found = find(platform, config).await?;
+    } else if let Request::Adopt { stage, found, .. } = &mut asked.request {
+        let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
+        if let Some((config, _)) = pipeline.stage(stage) {
+            *found = find_running(platform, config).await?.map(Box::new);
+        }
+    }
+    Ok(asked)
 }

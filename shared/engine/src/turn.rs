@@ -111,6 +111,8 @@ fn mention(fact: &Fact) -> Mention {
             | Request::Press(_)
             | Request::Rollback { .. }
             | Request::Cancel { .. }
+            | Request::Adopt { .. }
+            | Request::Restore { .. }
             | Request::Freeze { .. }
             | Request::Thaw { .. }
             | Request::Announce => Mention::Nothing,
@@ -121,6 +123,9 @@ fn mention(fact: &Fact) -> Mention {
         | Fact::Acted(_)
         | Fact::Switched(_)
         | Fact::AllTold { .. }
+        | Fact::Called(_)
+        | Fact::Compared(_)
+        | Fact::Inspected(_)
         | Fact::TimePassed => Mention::Nothing,
     }
 }

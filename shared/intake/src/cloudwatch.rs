@@ -1,9 +1,10 @@
-//! CloudWatch's events through EventBridge: an alarm changed. Metric, expression, anomaly, Metrics
-//! Insights and composite alarms differ in their configuration, which nothing here reads.
+//! CloudWatch's events through EventBridge: an alarm changed, or is set up otherwise. Metric,
+//! expression, anomaly, Metrics Insights and composite alarms differ in their configuration, which
+//! nothing here reads.
 
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::hint::Input;
-use domain::{AlarmArn, Timestamp};
+use domain::{AlarmArn, Hint, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -13,8 +14,10 @@ use crate::{Decoded, Ignored, Refusal};
 /// EventBridge's name for CloudWatch.
 const SOURCE: &str = "aws.cloudwatch";
 /// The kind that tells of a whole alarm. A contributor's change (one series of a Metrics Insights
-/// alarm) and a change of configuration are kinds of their own.
+/// alarm) is a kind of its own.
 const STATE_CHANGE: &str = "CloudWatch Alarm State Change";
+/// The kind that tells of an alarm that was made, changed or deleted: a reason to look.
+const SET_UP: &str = "CloudWatch Alarm Configuration Change";
 /// CloudWatch's times have an offset without a colon: `2019-10-02T17:04:40.989+0000`.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.f%z";
 
@@ -26,6 +29,13 @@ struct Detail {
     alarm_name: Option<String>,
     state: State,
     mute_detail: Option<IgnoredAny>,
+}
+
+/// What is read of a change of configuration: the rest is asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct Named {
+    alarm_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +55,11 @@ struct State {
 /// When it is no event of CloudWatch, or tells of a change without alarm, time or a known state.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Refusal> {
     let envelope = Envelope::from(bytes, SOURCE)?;
+    if envelope.detail_type() == SET_UP {
+        let named: Named = envelope.detail()?;
+        let alarm = alarm(&envelope, named.alarm_name.as_deref())?;
+        return Ok(Decoded::Input(Input::Hint(Hint::AlarmSetUp { alarm })));
+    }
     if envelope.detail_type() != STATE_CHANGE {
         return Ok(Decoded::Ignored(Ignored::other_kind(
             envelope.detail_type(),

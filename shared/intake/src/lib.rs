@@ -11,6 +11,7 @@
 //! | `image-pushed` | [`image`], that is [`ecr`] and [`dockerhub`] | [`image::Received`] |
 //! | `alarm-changed` | [`cloudwatch`] | [`Decoded`] |
 //! | `deployment-changed` | [`deployment`], that is [`ecs`] and [`codedeploy`] | [`Decoded`] |
+//! | `api-call-recorded` | [`cloudtrail`] | [`Decoded`] |
 //! | `lifecycle-hook` | [`hook`] | [`hook::HookCall`] |
 //! | `command` | [`command`], with the types of [`wire`] | [`command::Called`] |
 //! | `button-pressed` | [`slack`] | [`slack::Call`] |
@@ -19,6 +20,7 @@
 //! | `reconciler` | [`schedule`] | [`schedule::Tick`] |
 
 pub mod call;
+pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod codedeploy;
 pub mod command;

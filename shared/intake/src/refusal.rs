@@ -96,6 +96,16 @@ pub enum Ignored {
         /// ECR's result.
         result: String,
     },
+    /// A call of our own deployer, or of a service of AWS that scales or carries out.
+    OwnCall {
+        /// Whose.
+        who: String,
+    },
+    /// A call that changes no target.
+    OtherCall {
+        /// Which.
+        action: String,
+    },
     /// An item of the table was changed or removed, not added: commits are only ever added.
     NotAdded {
         /// The stream's event name.
@@ -124,6 +134,8 @@ impl fmt::Display for Ignored {
                 write!(f, "nothing follows from an image's {action}")
             }
             Self::FailedPush { result } => write!(f, "the push ended with {result}"),
+            Self::OwnCall { who } => write!(f, "{who} called"),
+            Self::OtherCall { action } => write!(f, "{action} like this changes no target"),
             Self::NotAdded { event } => write!(f, "nothing follows from {event} of an item"),
             Self::NotACommit { key } => write!(f, "{key:?} is no commit"),
         }

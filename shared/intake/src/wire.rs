@@ -91,6 +91,18 @@ pub enum Ask {
         /// Why.
         reason: String,
     },
+    /// Take what a drifted stage runs for what it should run.
+    Adopt {
+        /// The stage.
+        stage: StageName,
+        /// Why.
+        reason: String,
+    },
+    /// Bring back what a drifted stage should run.
+    Restore {
+        /// The stage.
+        stage: StageName,
+    },
     /// Hold deployments.
     Freeze {
         /// The stage; all of the service when left out.
@@ -207,6 +219,8 @@ impl Ask {
             | Self::Promote { .. }
             | Self::Rollback { .. }
             | Self::Cancel { .. }
+            | Self::Adopt { .. }
+            | Self::Restore { .. }
             | Self::Freeze { .. }
             | Self::Thaw { .. }
             | Self::Announce {} => Desk::Command,
@@ -216,7 +230,9 @@ impl Ask {
     /// All reasons that are given.
     fn reasons(&self) -> impl Iterator<Item = &str> {
         let all = match self {
-            Self::Apply { .. } | Self::Thaw { .. } | Self::Announce {} => [None; 3],
+            Self::Apply { .. } | Self::Restore { .. } | Self::Thaw { .. } | Self::Announce {} => {
+                [None; 3]
+            }
             Self::Approve { reason, .. } => [reason.as_deref(), None, None],
             Self::Promote {
                 despite_quarantine,
@@ -231,6 +247,7 @@ impl Ask {
             Self::Reject { reason, .. }
             | Self::Rollback { reason, .. }
             | Self::Cancel { reason, .. }
+            | Self::Adopt { reason, .. }
             | Self::Freeze { reason, .. } => [Some(reason.as_str()), None, None],
         };
         all.into_iter().flatten()
@@ -270,6 +287,7 @@ impl Ask {
                     quarantine: despite_quarantine,
                     alarm: despite_alarm,
                     findings: despite_findings,
+                    drift: None,
                 };
                 Request::Promote {
                     stage,
@@ -287,6 +305,12 @@ impl Ask {
                 release,
                 reason,
             },
+            Self::Adopt { stage, reason } => Request::Adopt {
+                stage,
+                reason,
+                found: None,
+            },
+            Self::Restore { stage } => Request::Restore { stage },
             Self::Freeze {
                 stage,
                 reason,

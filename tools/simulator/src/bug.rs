@@ -49,6 +49,8 @@ pub(crate) enum Bug {
     UndoneIsSuccess,
     /// 6: A mixture counts as the release running everywhere.
     MixedIsAll,
+    /// 6: What targets run is never compared with the ledger.
+    ForgetToCompare,
     /// 7: The snapshot loses something that its entries say.
     LoseSnapshot,
     /// 8: The notifier takes a failed announcement for done.
@@ -139,6 +141,7 @@ impl Bug {
             }
             Self::LoseArtefact
             | Self::ForgetSources
+            | Self::ForgetToCompare
             | Self::BelieveArtefacts
             | Self::DeployTwice
             | Self::DropFence
@@ -171,6 +174,7 @@ impl Bug {
             | Self::DeployBackwards => true,
             Self::LoseArtefact
             | Self::ForgetSources
+            | Self::ForgetToCompare
             | Self::BelieveArtefacts
             | Self::DeployTwice
             | Self::DropFence

@@ -8,7 +8,7 @@ use domain::fact::{Acted, Asked, Request};
 use domain::file::Home;
 use domain::hint::{Input, Subject};
 use domain::hook::{Findings, HookVerdict, verdict};
-use domain::{Commit, Entry, Fact, Hint, ServiceName};
+use domain::{Commit, Entry, Fact, Hint, ServiceName, due};
 use engine::carry_out::{CarriedOut, carry_out};
 use engine::inspect::inspect;
 use engine::receive::receive;
@@ -35,6 +35,8 @@ use crate::tally::name_of;
 const PIPELINES_MAX: usize = 100;
 /// Most sources looked through in one run.
 const SOURCES_MAX: usize = 40;
+/// Most services whose targets are compared in one run.
+const COMPARED_MAX: usize = 20;
 /// When ECS is to ask again after the stage could not be inspected, in seconds.
 const AGAIN_IN: u32 = 30;
 
@@ -224,7 +226,21 @@ async fn tick(ports: &Ports, bytes: &[u8]) -> Ended {
             ports.failed(&error);
         }
     }
+    let uncompared = ports.uncompared(ports.now(), COMPARED_MAX).await;
+    for service in uncompared.map_err(|error| error.to_string())? {
+        if let Err(error) = compare(ports, service).await {
+            trouble = Err(error);
+        }
+    }
     trouble
+}
+
+async fn compare(ports: &Ports, service: ServiceName) -> Result<(), String> {
+    let next = due::after(ports.now(), due::COMPARE_EVERY);
+    let put_off = ports.compare_at(&service, next).await;
+    put_off.map_err(|error| error.to_string())?;
+    let taken = take(ports, Input::Hint(Hint::Compare { service })).await;
+    taken.map(drop).map_err(|error| error.to_string())
 }
 
 /// A commit as it comes out of the stream.

@@ -7,9 +7,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use domain::apply::apply;
+use domain::chain::Sealed;
+use domain::commit::Watcher;
+use domain::hint::Subject;
 use domain::pipeline::SNAPSHOT_FORMAT;
-use domain::{Commit, Pipeline, ServiceName, due};
-use engine::{Ledger as _, LedgerError, Loaded, Mention};
+use domain::{Commit, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp, due};
+use engine::{Ledger, LedgerError, Loaded, Mention};
 
 use crate::adversary::Adversary;
 use crate::audit::Sight;
@@ -158,5 +161,72 @@ impl Shared {
         }
         after.format = commit.after.format;
         Ok(after)
+    }
+}
+
+impl Ledger for Ports {
+    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
+        self.load_snapshot(service, mention).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
+        self.store(commit).await
+    }
+
+    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
+        let asked = self.shared.ledger.services();
+        self.reads(Call::Services, asked).await
+    }
+
+    async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
+        let asked = self.shared.ledger.watchers(subject);
+        self.reads(Call::Watchers, asked).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        if self.shared.bug == Some(Bug::ForgetDue) {
+            return Ok(Vec::new());
+        }
+        let asked = self.shared.ledger.overdue(now, limit);
+        self.reads(Call::Overdue, asked).await
+    }
+
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        let asked = self.shared.ledger.uncompared(now, limit);
+        self.reads(Call::Uncompared, asked).await
+    }
+
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError> {
+        let asked = self.shared.ledger.compare_at(service, at);
+        self.reads(Call::CompareAt, asked).await
+    }
+
+    async fn entries(
+        &self,
+        service: &ServiceName,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        self.shared.ledger.entries(service, from, limit).await
+    }
+
+    async fn newest_entries(
+        &self,
+        service: &ServiceName,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, LedgerError> {
+        self.shared.ledger.newest_entries(service, limit).await
+    }
+
+    async fn release(
+        &self,
+        service: &ServiceName,
+        number: ReleaseNumber,
+    ) -> Result<Option<Release>, LedgerError> {
+        self.shared.ledger.release(service, number).await
     }
 }

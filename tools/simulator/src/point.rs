@@ -29,6 +29,8 @@ pub(crate) enum Call {
     KeepCatalogue,
     /// The tags of a repository.
     Listing,
+    Uncompared,
+    CompareAt,
     Examine,
     /// What the scan of an image found.
     Scan,
@@ -36,6 +38,9 @@ pub(crate) enum Call {
     FindRunning,
     Alarms,
     Observe,
+    /// What a target runs, whoever brought it there.
+    Running,
+    GroupOf,
     /// Looking for what was begun before, right before beginning or stopping.
     FindOwn,
     /// UpdateService, CreateDeployment: the call that has the effect.

@@ -8,21 +8,15 @@ use std::time::Duration;
 use domain::alarm::AlarmSeen;
 use domain::announce::Announcement;
 use domain::catalogue::Listed;
-use domain::chain::Sealed;
-use domain::commit::Watcher;
 use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::hint::Subject;
 use domain::scan::ScanFound;
 use domain::{
-    AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, SignedDuration,
-    Timestamp, due,
+    AccountId, AlarmArn, Artefact, EntryId, Hint, Region, SignedDuration, Timestamp, due,
 };
-use engine::{
-    AnnounceError, Announcer, Clock, EngineError, Ledger, LedgerError, Loaded, Mention, Platform,
-    PlatformError,
-};
+use engine::{AnnounceError, Announcer, Clock, EngineError, LedgerError, Platform, PlatformError};
 
 use crate::adversary::Adversary;
 use crate::audit::Sight;
@@ -139,12 +133,7 @@ impl Ports {
     /// Which group a CodeDeploy deployment is of.
     pub(crate) async fn hooked_group(&self, id: &str) -> Result<Subject, PlatformError> {
         let found = self
-            .platform(Call::FindOwn, |shared| {
-                let cloud = shared.cloud.borrow();
-                let mut sites = cloud.sites.values();
-                let site = sites.find(|site| site.by_id(id).is_some());
-                site.map(|site| site.subject.clone())
-            })
+            .platform(Call::FindOwn, |shared| shared.cloud.borrow().group_of(id))
             .await?;
         found.ok_or_else(|| PlatformError::Terminal(format!("there is no deployment {id}")))
     }
@@ -364,6 +353,31 @@ impl Platform for Ports {
         })
     }
 
+    async fn running(&self, place: &Place, target: &Target) -> Result<Running, PlatformError> {
+        if self.shared.bug == Some(Bug::ForgetToCompare) {
+            return Ok(Running::Unknown);
+        }
+        let subject = subject_of(place, target);
+        self.platform(Call::Running, |shared| {
+            let cloud = shared.cloud.borrow();
+            let site = cloud.sites.get(&subject);
+            site.map_or(Running::Unknown, |site| site.running())
+        })
+        .await
+    }
+
+    async fn group_of(
+        &self,
+        _: &AccountId,
+        _: &Region,
+        deployment: &str,
+    ) -> Result<Option<Subject>, PlatformError> {
+        self.platform(Call::GroupOf, |shared| {
+            shared.cloud.borrow().group_of(deployment)
+        })
+        .await
+    }
+
     async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
         let found = self
             .platform(Call::FindRunning, |shared| {
@@ -414,58 +428,5 @@ impl Announcer for Ports {
             return Err(AnnounceError("timed out".into()));
         }
         Ok(())
-    }
-}
-
-impl Ledger for Ports {
-    async fn load(&self, service: &ServiceName, mention: &Mention) -> Result<Loaded, LedgerError> {
-        self.load_snapshot(service, mention).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), LedgerError> {
-        self.store(commit).await
-    }
-
-    async fn services(&self) -> Result<Vec<ServiceName>, LedgerError> {
-        let asked = self.shared.ledger.services();
-        self.reads(Call::Services, asked).await
-    }
-
-    async fn watchers(&self, subject: &Subject) -> Result<Vec<Watcher>, LedgerError> {
-        let asked = self.shared.ledger.watchers(subject);
-        self.reads(Call::Watchers, asked).await
-    }
-
-    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
-        if self.shared.bug == Some(Bug::ForgetDue) {
-            return Ok(Vec::new());
-        }
-        let asked = self.shared.ledger.overdue(now, limit);
-        self.reads(Call::Overdue, asked).await
-    }
-
-    async fn entries(
-        &self,
-        service: &ServiceName,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<Sealed>, LedgerError> {
-        self.shared.ledger.entries(service, from, limit).await
-    }
-
-    async fn newest_entries(
-        &self,
-        service: &ServiceName,
-        limit: usize,
-    ) -> Result<Vec<Sealed>, LedgerError> {
-        self.shared.ledger.newest_entries(service, limit).await
-    }
-
-    async fn release(
-        &self,
-        service: &ServiceName,
-        number: ReleaseNumber,
-    ) -> Result<Option<Release>, LedgerError> {
-        self.shared.ledger.release(service, number).await
     }
 }

@@ -12,7 +12,7 @@ use domain::scan::ScanFound;
 use domain::{EntryId, ReleaseNumber, ServiceName, Timestamp, What};
 
 use crate::audit::Book;
-use crate::cloud::{Cloud, Registry};
+use crate::cloud::{Cloud, Nature, Registry, Site, State};
 use crate::shared::Shared;
 
 /// Everything that is wrong with a world that should have come to rest.
@@ -126,6 +126,7 @@ fn waiting(
             Some(WaitingOn::Approval { expires_at, .. }) => *expires_at > now,
             Some(WaitingOn::Freeze { until, .. }) => until.is_none_or(|until| until > now),
             Some(WaitingOn::Window { opens_at }) => opens_at.is_none_or(|opens| opens > now),
+            Some(WaitingOn::Drift { .. }) => state.drift.is_some(),
             Some(WaitingOn::Alarm { .. }) => !book.pipeline.firing(config).is_empty(),
             // Until a person lets it in, for as long as nothing is known of it.
             Some(WaitingOn::Scan { .. }) => !is_scanned(book, registry, offer.release, now),
@@ -145,6 +146,30 @@ fn is_scanned(book: &Book, registry: &Registry, release: ReleaseNumber, now: Tim
     release.is_some_and(|one| matches!(registry.scan(&one.artefact, now), ScanFound::Complete(_)))
 }
 
+/// Whether something else than this runs, on all of a target or on some of it.
+fn foreign(running: &Running, ours: Option<&Content>) -> bool {
+    match running {
+        Running::All(one) => Some(one) != ours,
+        Running::Mixed(several) => several.iter().any(|one| Some(one) != ours),
+        Running::Nothing | Running::Unknown => false,
+    }
+}
+
+/// Whether an attempt landed after it was given up, and failed: of an instance that it left
+/// half-way nobody can say what runs there, and CodeDeploy's event of it may be lost.
+fn late_and_failed(site: &Site, book: &Book) -> bool {
+    let begun = |id: &str| {
+        let begins =
+            |what: &What| matches!(what, What::Begun { platform_id, .. } if platform_id == id);
+        book.entries.iter().any(|entry| begins(&entry.what))
+    };
+    site.deployments.iter().any(|one| {
+        matches!(one.nature, Nature::Ours(_))
+            && matches!(one.state, State::Failed(_) | State::Stopped(_))
+            && !begun(&one.id)
+    })
+}
+
 fn runs(
     cloud: &Cloud,
     book: &Book,
@@ -153,11 +178,21 @@ fn runs(
     wrong: &mut Vec<String>,
 ) {
     let site = cloud.sites.get(&config.subject());
-    let Some(site) = site.filter(|site| !site.meddled) else {
-        return;
-    };
+    let Some(site) = site else { return };
     let running = site.running();
+    let drifted = book
+        .pipeline
+        .stages
+        .get(&config.name)
+        .is_some_and(|stage| stage.drift.is_some());
+    // What somebody else put there has to be known as drift, unless nothing of theirs runs now.
+    if drifted || site.meddled && !foreign(&running, book.pipeline.content(release).as_ref()) {
+        return;
+    }
     let expected = book.pipeline.content(release).map(Running::All);
+    if running == Running::Unknown && late_and_failed(site, book) {
+        return;
+    }
     if expected.as_ref() != Some(&running) && running != Running::Nothing {
         let name = &config.name;
         wrong.push(format!(

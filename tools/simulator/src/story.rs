@@ -56,6 +56,8 @@ pub(crate) fn asked(who: &str, service: &ServiceName, ask: &Ask) -> String {
             });
             format!("freezes {}{until}", stage(of))
         }
+        Ask::Adopt { stage, .. } => format!("adopts what {service} runs on {stage}"),
+        Ask::Restore { stage } => format!("restores what {service} should run on {stage}"),
         Ask::Thaw { stage: of } => format!("thaws {}", stage(of)),
         Ask::Announce {} => "tries announcements".to_owned(),
     };
@@ -111,7 +113,9 @@ fn words(what: &What) -> String {
         What::Released { release } => format!("release {}: {}", release.number, release.artefact),
         What::Recalled { release } => format!("release {} is taken up again", release.number),
         What::Scanned { release, .. } => format!("the scan of release {release} moved on"),
-        What::Adopted { stage, release } => format!("{stage}: release {release} is its last good"),
+        What::Adopted { stage, release, .. } => {
+            format!("{stage}: release {release} is its last good")
+        }
         What::NothingToAdopt { stage, .. } => format!("{stage}: has nothing to go back to"),
         What::Flooded { count } => format!("{count} releases within a minute"),
         What::HeldBack { stage, release } => format!("{stage}: release {release} is held back"),
@@ -240,6 +244,18 @@ fn around(what: &What) -> String {
             Some(freeze) => format!("every service is frozen: {}", freeze.reason),
             None => "every service thaws".to_owned(),
         },
+        What::CallSeen { stage, call } => format!("{stage}: {}", call.words()),
+        What::Drifted {
+            stage, expected, ..
+        } => format!("{stage}: something else than release {expected} runs"),
+        What::DriftEnded { stage, release } => {
+            format!("{stage}: release {release} runs again, the drift ended")
+        }
+        What::Unprotected { stage, perils } => {
+            let perils: Vec<String> = perils.iter().map(domain::peril::Peril::words).collect();
+            format!("{stage}: nothing protects it: {}", perils.join(", "))
+        }
+        What::Protected { stage } => format!("{stage}: its alarms protect it again"),
         What::AllTold { .. } => "every service was told".to_owned(),
         What::TestAnnounced { by } => format!("{} tries announcements", by.short()),
         What::AlarmNoted { seen } => format!("alarm {} is {:?}", seen.alarm.name(), seen.state),
@@ -271,6 +287,7 @@ fn waits(on: &WaitingOn) -> String {
         WaitingOn::Alarm { names } => format!("for {} to clear", names.join(", ")),
         WaitingOn::Stage { busy_with } => format!("for release {busy_with} to be done"),
         WaitingOn::Turn { behind } => format!("behind release {behind}"),
+        WaitingOn::Drift { .. } => "for a person to adopt what runs or to restore".to_owned(),
         WaitingOn::Target { by, .. } => format!("for {by} to leave the target"),
     }
 }

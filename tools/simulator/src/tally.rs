@@ -124,6 +124,10 @@ fn strikes_at(point: Point) -> Vec<Adversary> {
             | Call::Services
             | Call::Watchers
             | Call::Overdue
+            | Call::Uncompared
+            | Call::CompareAt
+            | Call::Running
+            | Call::GroupOf
             | Call::SourcesDue
             | Call::Catalogue
             | Call::KeepCatalogue

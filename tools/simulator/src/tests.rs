@@ -91,6 +91,7 @@ fn planted_bugs_are_found() {
     for bug in [
         Bug::BelieveArtefacts,
         Bug::ForgetSources,
+        Bug::ForgetToCompare,
         Bug::DropFence,
         Bug::ForgetGate,
         Bug::SkipScans,

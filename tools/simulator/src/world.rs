@@ -64,6 +64,8 @@ pub(crate) struct World {
     cloud_at: Option<Timestamp>,
     pub(crate) serial: u64,
     calm: Timestamp,
+    /// When something was written last.
+    written: Timestamp,
     /// What was under way when the faults ended, and has not come to rest.
     restless: Option<BTreeSet<EntryId>>,
 }
@@ -82,6 +84,7 @@ impl World {
             cloud_at: None,
             serial: 0,
             calm: due::after(begin, SignedDuration::from_secs(plan.calm_at)),
+            written: begin,
             restless: None,
         };
         for planned in plan.services {
@@ -177,7 +180,7 @@ impl World {
         let ahead = due::after(now, crate::audit::SKEW);
         let overdue = self.shared.ledger.overdue(ahead, 1);
         let overdue = crate::ledger::at_once(overdue).is_ok_and(|services| !services.is_empty());
-        if overdue || self.sources_matter(ahead) {
+        if overdue || self.sources_matter(ahead) || self.comparing_matters(ahead) {
             let bytes = render::tick(now);
             self.begin(Delivery::new(Function::Reconciler, bytes));
         }
@@ -199,8 +202,27 @@ impl World {
         due(Timestamp::UNIX_EPOCH) || (unfound && due(now))
     }
 
+    /// Whether comparing targets with the ledger may find something: somebody changed one.
+    fn comparing_matters(&self, now: Timestamp) -> bool {
+        self.somebody_meddled() && {
+            let due = self.shared.ledger.uncompared(now, 1);
+            crate::ledger::at_once(due).is_ok_and(|services| !services.is_empty())
+        }
+    }
+
+    fn somebody_meddled(&self) -> bool {
+        let cloud = self.shared.cloud.borrow();
+        cloud.sites.values().any(|site| site.meddled)
+    }
+
     fn anything_due(&self) -> bool {
         if !self.shared.unfound.borrow().is_empty() {
+            return true;
+        }
+        // Every stage is compared once more after all that was going on.
+        let still = self.written.max(self.calm);
+        let compared = due::after(due::after(still, due::COMPARE_EVERY), due::LOOK_EVERY);
+        if self.somebody_meddled() && self.shared.now.get() <= compared {
             return true;
         }
         let overdue = self.shared.ledger.overdue(Timestamp::MAX, 1);
@@ -213,6 +235,7 @@ impl World {
         let now = shared.now.get();
         let commits = shared.outbox.take();
         if !commits.is_empty() {
+            self.written = now;
             self.note_rest(now);
         }
         for commit in commits {

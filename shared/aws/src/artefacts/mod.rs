@@ -71,7 +71,10 @@ pub(crate) async fn examine(
         Hint::Scan { .. }
         | Hint::EcsDeployment { .. }
         | Hint::CodeDeployDeployment { .. }
-        | Hint::Due { .. } => Ok(None),
+        | Hint::Due { .. }
+        | Hint::Compare { .. }
+        | Hint::AlarmSetUp { .. }
+        | Hint::Call { .. } => Ok(None),
     }
 }
 

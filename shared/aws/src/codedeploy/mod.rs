@@ -204,6 +204,22 @@ pub(crate) async fn units(
     units::units(client, &own, undoing.as_ref()).await
 }
 
+/// Which application and group a deployment is of.
+pub(crate) async fn group_of(
+    clients: &Clients,
+    deployment: &str,
+) -> Result<Option<(String, String)>, PlatformError> {
+    let info = get(clients.codedeploy(), deployment).await?;
+    Ok(info.application_name.zip(info.deployment_group_name))
+}
+
+/// What a group's instances run.
+pub(crate) async fn running(clients: &Clients, target: &Target) -> Result<Running, PlatformError> {
+    let client = clients.codedeploy();
+    let history = History::read(client, group(target)?).await?;
+    running::running(client, history.newest()).await
+}
+
 async fn progress(
     client: &Client,
     history: &History,

@@ -121,9 +121,14 @@ impl Walk {
 }
 
 /// What a revision is, comparable with an artefact's content. One without a version may have been
-/// anything, and is like nothing of ours.
+/// anything, and is like nothing of ours; so is one from GitHub, which somebody else deployed.
 pub(super) fn content(revision: Option<&RevisionLocation>) -> Option<Content> {
-    let location = revision?.s3_location()?;
+    let revision = revision?;
+    if let Some(location) = revision.git_hub_location() {
+        let (repository, commit) = (location.repository()?, location.commit_id()?);
+        return Some(Content(format!("github.com/{repository}@{commit}")));
+    }
+    let location = revision.s3_location()?;
     let (bucket, key) = (location.bucket()?, location.key()?);
     let version = location.version().unwrap_or_default();
     Some(Content(format!("{bucket}/{key}@{version}")))
@@ -131,7 +136,7 @@ pub(super) fn content(revision: Option<&RevisionLocation>) -> Option<Content> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_codedeploy::types::S3Location;
+    use aws_sdk_codedeploy::types::{GitHubLocation, S3Location};
 
     use super::*;
 
@@ -165,6 +170,22 @@ mod tests {
 
     use DeploymentCreator::{Autoscaling, User};
     use DeploymentStatus::{Failed, Succeeded};
+
+    #[test]
+    fn what_others_deploy_is_told_from_what_is_ours() {
+        let by_hand = S3Location::builder().bucket("b").key("k.zip").build();
+        let by_hand = RevisionLocation::builder().s3_location(by_hand).build();
+        assert_eq!(content(Some(&by_hand)), Some(runs("")));
+        let github = GitHubLocation::builder()
+            .repository("shop/web")
+            .commit_id("4f2c1e9")
+            .build();
+        let github = RevisionLocation::builder().git_hub_location(github).build();
+        assert_eq!(
+            content(Some(&github)),
+            Some(Content("github.com/shop/web@4f2c1e9".into()))
+        );
+    }
 
     #[test]
     fn all_instances_succeeded() {

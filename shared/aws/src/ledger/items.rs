@@ -1,5 +1,6 @@
 //! The items of the table, one function to make each and one to read it back. No item is
-//! overwritten but the snapshot and the catalogue, and no item is deleted but a watch.
+//! overwritten but the snapshot, the catalogue and the comparison's due time, and none is deleted
+//! but a watch.
 //!
 //! | item | PK | SK | attributes |
 //! | --- | --- | --- | --- |
@@ -11,6 +12,7 @@
 //! | catalogue | `service#web` | `source` | `of`?, `seen`?, `due_shard`?, `due_at`? |
 //! | claim | `service#web` | `artefact#s3:…` | `artefact`, `release`? |
 //! | watch | `watch#alarm#arn:…` | `service#web#production` | `service`, `stage` or `narrow` |
+//! | comparison | `service#web` | `compare` | `due_shard`, `due_at` |
 //! | service | `services` | `web` | |
 
 use std::collections::HashMap;
@@ -21,7 +23,7 @@ use domain::chain::Sealed;
 use domain::commit::{Claim, Watch, Watcher};
 use domain::hint::Subject;
 use domain::pipeline::SNAPSHOT_FORMAT;
-use domain::{Commit, Pipeline, Release, ReleaseNumber, ServiceName, StageName};
+use domain::{Commit, Pipeline, Release, ReleaseNumber, ServiceName, StageName, Timestamp};
 use engine::LedgerError;
 
 use super::trouble::corrupt;
@@ -41,6 +43,8 @@ pub(super) const HEAD: &str = "head";
 pub(super) const ENTRIES: &str = "entries";
 /// The only partition of the index of what is due: it holds what is in flight, not what ever was.
 pub(super) const DUE_SHARD: &str = "0";
+/// The partition of that index for when targets are compared with the ledger.
+pub(super) const COMPARE_SHARD: &str = "compare";
 /// What all services are listed under.
 pub(super) const SERVICES: &str = "services";
 /// What the sort keys of commits begin with.
@@ -54,6 +58,9 @@ const RELEASE: &str = "release";
 const SERVICE: &str = "service";
 const STAGE: &str = "stage";
 const NARROW: &str = "narrow";
+/// The sort key of when a service's targets are compared next. An item of its own: the snapshot is
+/// large, and every write of it is paid by its size.
+const COMPARE: &str = "compare";
 /// The sort key of a service's snapshot.
 const PIPELINE: &str = "pipeline";
 /// Longest identity that stands in a sort key as it is, in bytes (DynamoDB takes 1,024 for the
@@ -133,12 +140,24 @@ pub(super) fn snapshot(commit: &Commit) -> Result<Item, LedgerError> {
     item.insert(FORMAT.to_owned(), number(commit.after.format));
     item.insert(SNAPSHOT.to_owned(), text(stored));
     if let Some(due_at) = commit.due_at {
-        // Rounded up: found a moment late rather than a moment before anything is due.
-        let seconds = due_at.as_second() + i64::from(due_at.subsec_nanosecond() > 0);
-        item.insert("due_shard".to_owned(), text(DUE_SHARD));
-        item.insert("due_at".to_owned(), number(seconds));
+        due(&mut item, DUE_SHARD, due_at);
     }
     Ok(item)
+}
+
+/// When a service's targets are compared next.
+pub(super) fn comparison(service: &ServiceName, at: Timestamp) -> Item {
+    let mut item = key(&partition(service), COMPARE);
+    due(&mut item, COMPARE_SHARD, at);
+    item
+}
+
+/// Puts an item into a partition of the index of what is due.
+pub(super) fn due(item: &mut Item, shard: &str, at: Timestamp) {
+    // Rounded up: found a moment late rather than a moment before anything is due.
+    let seconds = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
+    item.insert("due_shard".to_owned(), text(shard));
+    item.insert("due_at".to_owned(), number(seconds));
 }
 
 /// The commit's item: what the stream brings to those that act and those that tell.

@@ -103,7 +103,19 @@ impl Ledger for DynamoLedger {
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
-        read::overdue(self, now, limit).await
+        read::due(self, items::DUE_SHARD, now, limit).await
+    }
+
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        read::due(self, items::COMPARE_SHARD, now, limit).await
+    }
+
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError> {
+        write::compare_at(self, service, at).await
     }
 
     async fn entries(

@@ -169,16 +169,8 @@ pub(super) async fn services(ledger: &DynamoLedger) -> Result<Vec<ServiceName>, 
         .collect()
 }
 
-/// Services whose due time has passed, the longest overdue first.
-pub(super) async fn overdue(
-    ledger: &DynamoLedger,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<ServiceName>, LedgerError> {
-    due(ledger, items::DUE_SHARD, now, limit).await
-}
-
-/// Services of one partition of the index of what is due.
+/// Services that one kind of due time, a partition of the index of what is due, has passed for: the
+/// longest overdue first.
 pub(super) async fn due(
     ledger: &DynamoLedger,
     shard: &str,

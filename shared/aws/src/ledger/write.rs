@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use domain::commit::{ClaimKind, Watch, Watches};
-use domain::{Commit, Release, ReleaseNumber, What};
+use domain::{Commit, Release, ReleaseNumber, ServiceName, Timestamp, What};
 use engine::LedgerError;
 
 use super::items::{self, Item, PK, SK, VERSION};
@@ -88,7 +88,27 @@ fn core(ledger: &DynamoLedger, commit: &Commit) -> Result<Vec<TransactWriteItem>
         let item = items::key(items::SERVICES, commit.service.as_str());
         writes.push(put(plain(ledger, item)?));
     }
+    if let Some(at) = commit.compare_at {
+        writes.push(put(plain(ledger, items::comparison(&commit.service, at))?));
+    }
     Ok(writes)
+}
+
+/// Puts off when a service's targets are compared next; whoever writes last is right enough.
+pub(super) async fn compare_at(
+    ledger: &DynamoLedger,
+    service: &ServiceName,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    ledger
+        .client
+        .put_item()
+        .table_name(&ledger.table)
+        .set_item(Some(items::comparison(service, at)))
+        .send()
+        .await
+        .map_err(trouble::read("dynamodb:PutItem"))?;
+    Ok(())
 }
 
 /// A release that is new in this commit, from the entry that made it.

@@ -1,6 +1,6 @@
 //! Which entries are told, how loudly, and in which words: one arm for each.
 
-use super::Severity;
+use super::{Severity, drift};
 use crate::entry::{Call, Drop, Purpose, What};
 use crate::name::{ReleaseNumber, ServiceName, StageName};
 use crate::pipeline::{Freeze, WaitingOn};
@@ -15,7 +15,7 @@ pub(super) struct Told {
     pub(super) next: Option<String>,
 }
 
-fn about(
+pub(super) fn about(
     kind: &'static str,
     severity: Severity,
     stage: &StageName,
@@ -33,7 +33,7 @@ fn about(
     }
 }
 
-fn plain(kind: &'static str, severity: Severity, headline: impl Into<String>) -> Told {
+pub(super) fn plain(kind: &'static str, severity: Severity, headline: impl Into<String>) -> Told {
     Told {
         kind,
         severity,
@@ -298,6 +298,21 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
             *release,
             "a person rolls back to it",
         ),
+        What::CallSeen { stage, call } => drift::called(stage, call),
+        What::Unprotected { stage, perils } => drift::unprotected(stage, perils),
+        What::Protected { stage } => drift::protected(stage),
+        What::Drifted {
+            stage,
+            expected,
+            others,
+            by,
+        } => drift::drifted(service, stage, *expected, others, by.as_ref()),
+        What::DriftEnded { stage, release } => drift::ended(stage, *release),
+        What::Adopted {
+            stage,
+            release,
+            reason: Some(reason),
+        } => drift::adopted(stage, *release, reason),
         What::Released { .. }
         | What::Recalled { .. }
         | What::Scanned { .. }

@@ -146,6 +146,11 @@ fn change(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
         | What::MixtureSeen { .. }
         | What::Quarantined { .. }
         | What::PersonCalled { .. } => under_way(pipeline, entry)?,
+        What::CallSeen { .. }
+        | What::Drifted { .. }
+        | What::DriftEnded { .. }
+        | What::Unprotected { .. }
+        | What::Protected { .. } => behind_the_back(pipeline, entry)?,
         What::Succeeded { .. }
         | What::Unproven { .. }
         | What::Failed { .. }
@@ -306,6 +311,28 @@ fn under_way(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     Ok(())
 }
 
+/// What others do to a stage's target, and to the alarms that protect it.
+fn behind_the_back(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
+    if let What::CallSeen { stage, call } = &entry.what {
+        at(pipeline, entry, stage)?.hear_of(call);
+    } else if let What::Drifted {
+        stage,
+        expected,
+        others,
+        by,
+    } = &entry.what
+    {
+        at(pipeline, entry, stage)?.drift(*expected, others, by.as_ref());
+    } else if let What::DriftEnded { stage, release } = &entry.what {
+        at(pipeline, entry, stage)?.runs(Some(*release));
+    } else if let What::Unprotected { stage, perils } = &entry.what {
+        at(pipeline, entry, stage)?.stage.perils.clone_from(perils);
+    } else if let What::Protected { stage } = &entry.what {
+        at(pipeline, entry, stage)?.stage.perils.clear();
+    }
+    Ok(())
+}
+
 /// How a deployment ends.
 fn at_the_end(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     if let What::Succeeded {
@@ -323,7 +350,7 @@ fn at_the_end(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     {
         let mut at = at(pipeline, entry, stage)?;
         at.end(deployment)?;
-        at.stage.runs = Some(*release);
+        at.runs(Some(*release));
         Ok(())
     } else if let What::Failed {
         stage,
@@ -334,7 +361,7 @@ fn at_the_end(pipeline: &mut Pipeline, entry: &Entry) -> Result<(), Illegal> {
     {
         let mut at = at(pipeline, entry, stage)?;
         at.end(deployment)?;
-        at.stage.runs = *runs;
+        at.runs(*runs);
         Ok(())
     } else if let What::RolledBack {
         stage,
@@ -442,7 +469,7 @@ fn prune(pipeline: &mut Pipeline) {
 fn refers(stage: &Stage, number: ReleaseNumber) -> bool {
     let some = Some(number);
     stage.good.contains(&number)
-        || stage.runs == some
+        || stage.should_run() == some
         || stage.newest == some
         || stage.waiting.iter().any(|offer| offer.release == number)
         || stage

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::{At, Illegal, ROLLBACKS_COUNT_FOR, push_bounded};
+use crate::artefact::Content;
+use crate::drift::{ApiCall, CALLS_KEPT, Drift};
 use crate::due::{CLEAR_WITHIN, after};
 use crate::entry::{Call, Purpose};
 use crate::name::{EntryId, Identity, ReleaseNumber};
-use crate::pipeline::{
-    Active, Approval, Cause, GOOD_KEPT, How, Offer, Phase, QUARANTINED_KEPT, Stage,
-};
+use crate::pipeline::{Active, Approval, Cause, GOOD_KEPT, How, Offer, Phase, QUARANTINED_KEPT};
 
 impl At<'_> {
     pub(super) fn offer(&mut self, deployment: &EntryId) -> Result<&mut Offer, Illegal> {
@@ -25,8 +25,10 @@ impl At<'_> {
             .ok_or(illegal)
     }
 
+    /// Whoever adopts it vouches for it, even if it was rolled back before.
     pub(super) fn adopt(&mut self, release: ReleaseNumber) {
-        make_good(self.stage, release);
+        self.make_good(release);
+        self.stage.quarantined.remove(&release);
         self.stage.newest = self.stage.newest.max(Some(release));
     }
 
@@ -222,7 +224,7 @@ impl At<'_> {
         release: ReleaseNumber,
     ) -> Result<(), Illegal> {
         self.end(deployment)?;
-        make_good(self.stage, release);
+        self.make_good(release);
         self.stage.quarantined.remove(&release);
         Ok(())
     }
@@ -237,8 +239,8 @@ impl At<'_> {
             return Err(self.illegal(deployment));
         };
         let now = self.entry.at;
+        self.runs(to);
         let stage = &mut *self.stage;
-        stage.runs = to;
         if cause.is_automatic() {
             stage
                 .rollbacks
@@ -248,10 +250,47 @@ impl At<'_> {
         stage.recovers_until = (!firing.is_empty()).then(|| after(now, CLEAR_WITHIN));
         Ok(())
     }
-}
 
-fn make_good(stage: &mut Stage, release: ReleaseNumber) {
-    stage.good.retain(|good| *good != release);
-    push_bounded(&mut stage.good, release, GOOD_KEPT);
-    stage.runs = Some(release);
+    fn make_good(&mut self, release: ReleaseNumber) {
+        self.stage.good.retain(|good| *good != release);
+        push_bounded(&mut self.stage.good, release, GOOD_KEPT);
+        self.runs(Some(release));
+    }
+
+    /// What runs now. Once that is known, the stage is no longer drifted.
+    pub(super) fn runs(&mut self, release: Option<ReleaseNumber>) {
+        self.stage.runs = release;
+        if release.is_some() {
+            self.stage.drift = None;
+        }
+    }
+
+    /// Somebody else called. CloudTrail is late: what the call did may have been found before.
+    pub(super) fn hear_of(&mut self, call: &ApiCall) {
+        push_bounded(&mut self.stage.calls, call.clone(), CALLS_KEPT);
+        if let Some(drift) = &mut self.stage.drift
+            && drift.by.is_none()
+            && call.refused.is_none()
+            && call.at <= drift.since
+        {
+            drift.by = Some(call.clone());
+        }
+    }
+
+    /// Nothing of ours runs as long as the stage is drifted.
+    pub(super) fn drift(
+        &mut self,
+        expected: ReleaseNumber,
+        others: &[Content],
+        by: Option<&ApiCall>,
+    ) {
+        let known = self.stage.drift.as_ref().map(|drift| drift.since);
+        self.stage.drift = Some(Drift {
+            since: known.unwrap_or(self.entry.at),
+            expected,
+            others: others.to_vec(),
+            by: by.cloned(),
+        });
+        self.stage.runs = None;
+    }
 }

@@ -55,7 +55,7 @@ fn fired(draft: &mut Draft, name: &StageName, seen: &AlarmSeen, was_firing: bool
         return Reason::AlarmNoted;
     };
     let Some(active) = &stage.active else {
-        if let Some(release) = stage.runs
+        if let Some(release) = stage.should_run()
             && !was_firing
             && stage.recovers_until.is_none()
         {

@@ -112,7 +112,7 @@ pub(super) fn offer(draft: &mut Draft, name: &StageName, release: ReleaseNumber,
     let Some((_, stage)) = draft.pipeline.stage(name) else {
         return;
     };
-    let there = stage.runs == Some(release)
+    let there = stage.should_run() == Some(release)
         || stage.waiting.iter().any(|offer| offer.release == release)
         || stage
             .active

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Draft, Recalled, arrive, configure, gate, press, scan, switch, undo};
+use super::{Draft, Recalled, arrive, configure, drift, gate, press, scan, switch, undo};
 use crate::config::{ApprovalRule, AuthorMay};
 use crate::entry::{Drop, Purpose, What};
 use crate::fact::{Asked, Despite, Request};
@@ -10,6 +10,9 @@ use crate::name::{Identity, ReleaseNumber, StageName};
 use crate::pipeline::{Cause, Freeze, Offer, Phase};
 use crate::reason::Reason;
 use jiff::Timestamp;
+
+/// Why a promotion passes a drift.
+const BY_HAND: &str = "promoted by hand";
 
 pub(super) fn asked(draft: &mut Draft, recalled: &Recalled, asked: &Asked) -> Reason {
     if draft.pipeline.requests.contains(&asked.id) {
@@ -55,6 +58,12 @@ pub(super) fn asked(draft: &mut Draft, recalled: &Recalled, asked: &Asked) -> Re
             };
             drop_offer(draft, stage, *release, end)
         }
+        Request::Adopt {
+            stage,
+            reason,
+            found,
+        } => drift::adopt(draft, stage, by, reason, found.as_deref()),
+        Request::Restore { stage } => drift::restore(draft, stage),
         Request::Freeze {
             stage,
             reason,
@@ -225,6 +234,11 @@ fn promote(
     if !known && recall.is_none() {
         return Reason::NoSuchRelease { release };
     }
+    // Who names a release and a drifted stage means it.
+    let despite = &Despite {
+        drift: stage.drift.as_ref().map(|_| BY_HAND.to_owned()),
+        ..despite.clone()
+    };
     if stage.quarantined.contains(&release) && despite.quarantine.is_none() {
         return Reason::Quarantined;
     }
@@ -286,6 +300,10 @@ fn override_rules(draft: &mut Draft, name: &StageName, offer: &Offer, despite: &
             .findings
             .clone()
             .or_else(|| offer.despite.findings.clone()),
+        drift: despite
+            .drift
+            .clone()
+            .or_else(|| offer.despite.drift.clone()),
     };
     if despite == offer.despite {
         return Reason::AlreadyThere;

@@ -126,12 +126,14 @@ fn take_over(draft: &mut Draft, found: &Found) {
         What::Adopted {
             stage: name.clone(),
             release,
+            reason: None,
         },
         Reason::FoundRunning,
     );
 }
 
-fn release_for(draft: &mut Draft, artefact: &Artefact) -> ReleaseNumber {
+/// The release that an artefact already is, or becomes now.
+pub(super) fn release_for(draft: &mut Draft, artefact: &Artefact) -> ReleaseNumber {
     let known = draft
         .pipeline
         .releases

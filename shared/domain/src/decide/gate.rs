@@ -241,6 +241,17 @@ pub(super) fn holds(
             expires_at,
         });
     }
+    // Somebody put something there by hand, perhaps to put out a fire: nothing overwrites it
+    // before a person has said what becomes of it.
+    if let Some(drift) = stage
+        .drift
+        .as_ref()
+        .filter(|_| offer.despite.drift.is_none())
+    {
+        holds.push(WaitingOn::Drift {
+            expected: drift.expected,
+        });
+    }
     if let Some(freeze) = pipeline.freeze_of(stage, now) {
         holds.push(freeze.waiting_on());
     }

@@ -7,10 +7,12 @@ mod alarms;
 mod arrive;
 mod ask;
 mod configure;
+mod drift;
 mod gate;
 mod observe;
 mod plan;
 mod press;
+mod protect;
 mod scan;
 mod switch;
 mod undo;
@@ -93,6 +95,9 @@ pub fn decide(
         Fact::Asked(asked) => ask::asked(&mut draft, recalled, asked),
         Fact::Switched(switch) => switch::told(&mut draft, switch),
         Fact::AllTold { turned } => switch::all_told(&mut draft, *turned),
+        Fact::Called(called) => drift::called(&mut draft, called),
+        Fact::Compared(compared) => drift::compared(&mut draft, compared),
+        Fact::Inspected(inspected) => protect::inspected(&mut draft, inspected),
         Fact::TimePassed => Reason::NothingDue,
     };
     // A request that changes nothing is not done because something else is due.
@@ -159,6 +164,9 @@ impl Draft {
             | Fact::Acted(_)
             | Fact::Switched(_)
             | Fact::AllTold { .. }
+            | Fact::Called(_)
+            | Fact::Compared(_)
+            | Fact::Inspected(_)
             | Fact::TimePassed => None,
         };
         Self {
@@ -264,7 +272,8 @@ fn actor(fact: &Fact) -> Actor {
         },
         Fact::Scanned(_) => source("aws.ecr"),
         Fact::Alarm(_) => source("aws.cloudwatch"),
-        Fact::Observed(_) => source("platform"),
+        Fact::Called(_) => source("aws.cloudtrail"),
+        Fact::Observed(_) | Fact::Compared(_) | Fact::Inspected(_) => source("platform"),
         Fact::Acted(_) => source("deployer"),
         Fact::Asked(asked) => Actor::Person(asked.by.clone()),
         // Who turned the switch did so for every service.

@@ -30,6 +30,8 @@ pub enum Wish {
         /// Why, as the ledger would record it.
         reason: String,
     },
+    /// Bringing back what a drifted stage should run.
+    Restore,
 }
 
 /// What would become of it.
@@ -82,6 +84,7 @@ pub fn plan(
     let release = match wish {
         Wish::Deploy { release, .. } => Some(*release),
         Wish::Return { to, .. } => to.or_else(|| good(leaves)),
+        Wish::Restore => state.and_then(|state| Some(state.drift.as_ref()?.expected)),
     };
     let order = match release {
         Some(release) => order(&decision, stage, release, now)?,
@@ -107,6 +110,7 @@ fn request(pipeline: &Pipeline, stage: &StageName, wish: &Wish) -> Request {
             to: *to,
             reason: reason.clone(),
         },
+        Wish::Restore => Request::Restore { stage },
         Wish::Deploy { release, despite } => {
             let missing = pipeline.stage(&stage).and_then(|(config, _)| {
                 gate::missing_approval(config, offer(pipeline, &stage, *release)?)
@@ -159,6 +163,7 @@ fn holds(
         Some(
             WaitingOn::Scan { .. }
             | WaitingOn::Approval { .. }
+            | WaitingOn::Drift { .. }
             | WaitingOn::Freeze { .. }
             | WaitingOn::Window { .. }
             | WaitingOn::Alarm { .. }
@@ -220,13 +225,14 @@ impl Plan {
     #[must_use]
     pub fn purpose(&self) -> Purpose {
         match self.request {
-            Request::Rollback { .. } => Purpose::Rollback,
+            Request::Rollback { .. } | Request::Restore { .. } => Purpose::Rollback,
             Request::Configure { .. }
             | Request::Approve { .. }
             | Request::Reject { .. }
             | Request::Press(_)
             | Request::Promote { .. }
             | Request::Cancel { .. }
+            | Request::Adopt { .. }
             | Request::Freeze { .. }
             | Request::Thaw { .. }
             | Request::Announce => Purpose::Release,

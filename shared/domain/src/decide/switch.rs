@@ -28,6 +28,8 @@ pub(super) fn asked(draft: &mut Draft, by: &Identity, request: &Request) -> Reas
             stage: stage.clone(),
         },
         Request::Configure { .. }
+        | Request::Adopt { .. }
+        | Request::Restore { .. }
         | Request::Approve { .. }
         | Request::Reject { .. }
         | Request::Press(_)

@@ -39,6 +39,7 @@ pub async fn ledger_keeps_its_contract(ledger: &impl Ledger, prefix: &str) {
     history_reads_in_order(ledger, &name("history")).await;
     what_is_overdue_is_found(ledger, &name("due")).await;
     the_switch_for_all_comes_with_every_load(ledger, &name("switch")).await;
+    comparing_has_a_due_time_of_its_own(ledger, &name("compare")).await;
 }
 
 /// Runs the suite of what keeps catalogues. `prefix` keeps the services of several runs apart.
@@ -452,4 +453,32 @@ async fn the_switch_for_all_comes_with_every_load(ledger: &impl Ledger, name: &s
             );
         }
     }
+}
+
+async fn comparing_has_a_due_time_of_its_own(ledger: &impl Ledger, name: &str) {
+    let name = service(name);
+    take(
+        ledger,
+        &name,
+        &configure(config(&name, "compare-5xx"), "request-1"),
+    )
+    .await;
+    let first = domain::due::after(noon(), domain::due::COMPARE_EVERY);
+    let later = domain::due::after(first, SignedDuration::from_hours(1));
+    let due = async |at| {
+        let due = ledger.uncompared(at, 1000).await;
+        due.unwrap_or_else(|error| panic!("{error}"))
+            .contains(&name)
+    };
+    assert!(!due(noon()).await, "not at once");
+    assert!(due(first).await, "it begins with the configuration");
+    for _ in 0..2 {
+        let done = ledger.compare_at(&name, later).await;
+        assert!(done.is_ok(), "{done:?}");
+    }
+    assert!(!due(first).await && due(later).await, "and is put off");
+    let seq = ledger.load(&name, &Mention::Nothing).await;
+    let seq = seq.unwrap_or_else(|error| panic!("{error}")).pipeline.seq;
+    take(ledger, &name, &arrived(&name, "v1")).await;
+    assert!(!due(first).await && seq > 0, "other commits leave it alone");
 }

@@ -68,6 +68,7 @@ struct Service {
     version: u64,
     head: Option<Hash>,
     due_at: Option<Timestamp>,
+    compare_at: Option<Timestamp>,
     entries: Vec<Sealed>,
     releases: BTreeMap<ReleaseNumber, Arc<Release>>,
     claims: BTreeMap<ArtefactId, Option<ReleaseNumber>>,
@@ -113,6 +114,28 @@ impl MemoryLedger {
     /// From now on its caller is of a version that understands snapshots up to this format.
     pub fn understand(&self, format: u32) {
         self.understands.set(format);
+    }
+
+    /// Services for which a time has passed, the earliest first.
+    fn passed(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        time: impl Fn(&Service) -> Option<Timestamp>,
+    ) -> Vec<ServiceName> {
+        let inner = self.inner.borrow();
+        let mut passed: Vec<(Timestamp, ServiceName)> = inner
+            .services
+            .iter()
+            .filter_map(|(name, state)| Some((time(state)?, name.clone())))
+            .filter(|(at, _)| *at <= now)
+            .collect();
+        passed.sort();
+        passed
+            .into_iter()
+            .take(limit)
+            .map(|(_, name)| name)
+            .collect()
     }
 }
 
@@ -201,6 +224,7 @@ impl Ledger for MemoryLedger {
         state.head = Some(commit.after.head.clone());
         state.due_at = commit.due_at;
         state.described |= commit.after.config.is_some();
+        state.compare_at = commit.compare_at.or(state.compare_at);
         let before = state.entries.len();
         state.entries.extend_from_slice(&commit.entries);
         let range = before..state.entries.len();
@@ -252,15 +276,22 @@ impl Ledger for MemoryLedger {
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<ServiceName>, LedgerError> {
-        let inner = self.inner.borrow();
-        let mut due: Vec<(Timestamp, ServiceName)> = inner
-            .services
-            .iter()
-            .filter_map(|(name, state)| Some((state.due_at?, name.clone())))
-            .filter(|(due_at, _)| *due_at <= now)
-            .collect();
-        due.sort();
-        Ok(due.into_iter().take(limit).map(|(_, name)| name).collect())
+        Ok(self.passed(now, limit, |state| state.due_at))
+    }
+
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        Ok(self.passed(now, limit, |state| state.compare_at))
+    }
+
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError> {
+        let mut inner = self.inner.borrow_mut();
+        let state = inner.services.entry(service.clone()).or_default();
+        state.compare_at = Some(at);
+        Ok(())
     }
 
     async fn entries(

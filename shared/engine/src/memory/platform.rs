@@ -10,8 +10,9 @@ use domain::catalogue::Listed;
 use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
+use domain::hint::Subject;
 use domain::scan::ScanFound;
-use domain::{AlarmArn, Artefact, EntryId, Hint, Timestamp};
+use domain::{AccountId, AlarmArn, Artefact, EntryId, Hint, Region, Timestamp};
 
 use crate::ports::{Platform, PlatformError};
 
@@ -24,6 +25,8 @@ pub struct World {
     pub attempts: BTreeMap<Target, Vec<Attempt>>,
     /// What each target runs.
     pub running: BTreeMap<Target, Running>,
+    /// What can be proved to run on a target that nobody of ours deployed to.
+    pub found: BTreeMap<Target, Artefact>,
     /// Alarms as they are.
     pub alarms: BTreeMap<AlarmArn, AlarmSeen>,
     /// What builds said, and whether an artefact can be deployed; what is not here is fine.
@@ -188,7 +191,10 @@ impl Platform for MemoryPlatform {
             | Hint::Scan { .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
-            | Hint::Due { .. } => return Ok(None),
+            | Hint::Due { .. }
+            | Hint::Compare { .. }
+            | Hint::AlarmSetUp { .. }
+            | Hint::Call { .. } => return Ok(None),
         };
         let world = self.world.borrow();
         let known = world.artefacts.get(&artefact.id().0).cloned();
@@ -321,9 +327,38 @@ impl Platform for MemoryPlatform {
         Ok((progress, running))
     }
 
-    async fn find_running(&self, _stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
+    async fn running(&self, _place: &Place, target: &Target) -> Result<Running, PlatformError> {
         self.trouble()?;
-        Ok(None)
+        let world = self.world.borrow();
+        let running = world.running.get(target).cloned();
+        Ok(running.unwrap_or(Running::Nothing))
+    }
+
+    async fn group_of(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        deployment: &str,
+    ) -> Result<Option<Subject>, PlatformError> {
+        self.trouble()?;
+        let world = self.world.borrow();
+        let mut all = world.attempts.iter();
+        let found = all.find(|(_, attempts)| attempts.iter().any(|one| one.id == deployment));
+        Ok(found.map(|(target, _)| {
+            let (application, group) = target.names();
+            Subject::DeploymentGroup {
+                account: account.clone(),
+                region: region.clone(),
+                application: application.to_owned(),
+                group: group.to_owned(),
+            }
+        }))
+    }
+
+    async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError> {
+        self.trouble()?;
+        let world = self.world.borrow();
+        Ok(world.found.get(&stage.target).cloned())
     }
 
     async fn alarms(

@@ -176,6 +176,14 @@ impl Ledger for Book {
         read_only()
     }
 
+    async fn uncompared(&self, _: Timestamp, _: usize) -> Result<Vec<ServiceName>, LedgerError> {
+        read_only()
+    }
+
+    async fn compare_at(&self, _: &ServiceName, _: Timestamp) -> Result<(), LedgerError> {
+        read_only()
+    }
+
     async fn entries(
         &self,
         _: &ServiceName,

@@ -10,6 +10,7 @@
 mod asking;
 mod chatroom;
 mod conversing;
+mod drifting;
 mod races;
 mod releases;
 mod scans;

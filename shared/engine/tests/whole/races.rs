@@ -63,6 +63,18 @@ impl<L: Ledger> Ledger for Faulty<'_, L> {
         self.inner.overdue(now, limit).await
     }
 
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        self.inner.uncompared(now, limit).await
+    }
+
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError> {
+        self.inner.compare_at(service, at).await
+    }
+
     async fn entries(
         &self,
         service: &ServiceName,

@@ -110,7 +110,19 @@ impl Whole {
         self.deliver().await;
     }
 
-    fn now(&self) -> domain::Timestamp {
+    /// The minute's run of the reconciler, as far as it compares.
+    pub(crate) async fn compare(&mut self) {
+        for service in self.ledger.uncompared(self.now(), 10).await.unwrap() {
+            let next = domain::due::after(self.now(), domain::due::COMPARE_EVERY);
+            self.ledger.compare_at(&service, next).await.unwrap();
+            self.receive(Input::Hint(Hint::Compare { service }))
+                .await
+                .unwrap();
+        }
+        self.deliver().await;
+    }
+
+    pub(crate) fn now(&self) -> domain::Timestamp {
         engine::Clock::now(&self.clock)
     }
 

@@ -14,8 +14,9 @@ use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
 
 /// Every function that receives events.
-pub(crate) const FUNCTIONS: [&str; 12] = [
+pub(crate) const FUNCTIONS: [&str; 13] = [
     "alarm-changed",
+    "api-call-recorded",
     "approval",
     "artefact-uploaded",
     "button-pressed",
@@ -45,6 +46,7 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
     match function {
         "artefact-uploaded" => input(intake::s3::decode(bytes)),
         "image-pushed" => image(bytes),
+        "api-call-recorded" => input(intake::cloudtrail::decode(bytes, &ourselves())),
         "alarm-changed" => input(intake::cloudwatch::decode(bytes)),
         "deployment-changed" => input(intake::deployment::decode(bytes)),
         "lifecycle-hook" => taken(intake::hook::decode(bytes)),
@@ -77,6 +79,14 @@ fn pressed(bytes: &[u8]) -> Outcome {
     let secret = SigningSecret::new(SECRET).unwrap();
     let now = Timestamp::from_second(SENT_AT).unwrap();
     taken(intake::slack::decode(bytes).and_then(|call| call.open(&secret, now)))
+}
+
+/// Who deploys, as the template tells the function.
+fn ourselves() -> intake::cloudtrail::Ourselves {
+    intake::cloudtrail::Ourselves {
+        role: "arn:aws:iam::111122223333:role/lastgood-deployer-ap-south-1".into(),
+        session: "lastgood-deployer".into(),
+    }
 }
 
 /// A request, without the whole of a service file.

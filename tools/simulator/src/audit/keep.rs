@@ -51,7 +51,7 @@ impl Book {
             What::ApprovalsVoided { deployment, .. } => {
                 self.change(deployment, |offer| offer.approvals.clear());
             }
-            What::Adopted { stage, release } => self.good(stage, *release),
+            What::Adopted { stage, release, .. } => self.good(stage, *release),
             What::Begun {
                 stage,
                 release,

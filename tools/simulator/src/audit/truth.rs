@@ -54,6 +54,12 @@ impl Book {
                 to: Some(to),
                 ..
             } => self.check_went_back(stage, *to, cloud, now, wrong),
+            What::Drifted { stage, others, .. } => {
+                let ran = |site: &Site| others.iter().any(|one| site.had_since(one, ago(now)));
+                if !self.site(stage, cloud).is_some_and(ran) {
+                    wrong.push(format!("6: {stage} drifted to what ran nowhere on it"));
+                }
+            }
             _ => {}
         }
     }

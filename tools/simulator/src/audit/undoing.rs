@@ -2,7 +2,7 @@
 
 use domain::entry::{Order, Purpose};
 use domain::pipeline::Cause;
-use domain::{Commit, EntryId, ReleaseNumber, SignedDuration, StageName, What, due};
+use domain::{Commit, EntryId, Reason, ReleaseNumber, SignedDuration, StageName, What, due};
 
 use super::Book;
 
@@ -112,7 +112,8 @@ impl Book {
         }
     }
 
-    /// A person's rollback holds its stage.
+    /// A person's rollback holds its stage. Restoring a drifted one does not: what waits was meant
+    /// to come.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "what the books do not need is passed over"
@@ -124,7 +125,7 @@ impl Book {
                     stage,
                     purpose: Purpose::Rollback,
                     ..
-                } => stage,
+                } if sealed.entry.why != Reason::StageDrifted => stage,
                 What::StopAsked {
                     cause: Cause::Person { .. },
                     order,

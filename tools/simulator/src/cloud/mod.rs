@@ -172,6 +172,13 @@ impl Cloud {
             })
     }
 
+    /// Which target a deployment is of.
+    pub(crate) fn group_of(&self, deployment: &str) -> Option<Subject> {
+        let mut sites = self.sites.values();
+        let site = sites.find(|site| site.by_id(deployment).is_some());
+        site.map(|site| site.subject.clone())
+    }
+
     /// What a stage's target runs, when it can be proved.
     pub(crate) fn find_running(&self, stage: &StageConfig) -> Option<Artefact> {
         let site = self.sites.get(&stage.subject())?;

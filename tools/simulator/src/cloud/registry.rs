@@ -90,7 +90,10 @@ impl Registry {
             | Hint::Scan { .. }
             | Hint::EcsDeployment { .. }
             | Hint::CodeDeployDeployment { .. }
-            | Hint::Due { .. } => return None,
+            | Hint::Due { .. }
+            | Hint::Compare { .. }
+            | Hint::AlarmSetUp { .. }
+            | Hint::Call { .. } => return None,
         };
         let stored = self.get(&content).filter(|stored| !stored.gone)?;
         let mut artefact = stored.artefact.clone();

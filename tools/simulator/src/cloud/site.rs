@@ -225,6 +225,17 @@ impl Site {
                 .any(|(until, ran)| *until >= since && *ran == all)
     }
 
+    /// Whether any of it ran this at some time since `since`.
+    pub(crate) fn had_since(&self, content: &Content, since: Timestamp) -> bool {
+        let holds = |running: &Running| match running {
+            Running::All(one) => one == content,
+            Running::Mixed(several) => several.contains(content),
+            Running::Nothing | Running::Unknown => false,
+        };
+        let mut past = self.past.iter();
+        holds(&self.running()) || past.any(|(until, ran)| *until >= since && holds(ran))
+    }
+
     /// Whether a site ran nothing at some time since `since`.
     pub(crate) fn idle_since(&self, since: Timestamp) -> bool {
         self.running() == Running::Nothing

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::config::{Gate, StageConfig};
+use domain::drift::ATTRIBUTED_WITHIN;
 use domain::due::{ANSWER_WITHIN, after};
 use domain::entry::Purpose;
 use domain::fact::{Answer, Progress};
@@ -179,6 +180,9 @@ fn times_of_stage(
         freeze,
         rollbacks,
         recovers_until,
+        drift,
+        calls,
+        perils: _,
     } = stage;
     for offer in waiting {
         times_of_offer(config, offer, with);
@@ -194,6 +198,18 @@ fn times_of_stage(
     recovers_until
         .iter_mut()
         .for_each(|at| with(at, Role::Until(0)));
+    if let Some(drift) = drift {
+        with(
+            &mut drift.since,
+            Role::SinceInOrder(ATTRIBUTED_WITHIN.as_mins()),
+        );
+    }
+    for call in calls {
+        with(
+            &mut call.at,
+            Role::SinceInOrder(ATTRIBUTED_WITHIN.as_mins()),
+        );
+    }
     let Some(Active {
         offer,
         attempt: _,
@@ -256,6 +272,7 @@ fn times_of_offer(
         }
         Some(
             WaitingOn::Scan { .. }
+            | WaitingOn::Drift { .. }
             | WaitingOn::Alarm { .. }
             | WaitingOn::Stage { .. }
             | WaitingOn::Turn { .. },

@@ -183,6 +183,7 @@ fn silence_offer(offer: &mut Offer) {
         Some(
             WaitingOn::Scan { .. }
             | WaitingOn::Approval { .. }
+            | WaitingOn::Drift { .. }
             | WaitingOn::Window { .. }
             | WaitingOn::Alarm { .. }
             | WaitingOn::Stage { .. }

@@ -182,6 +182,7 @@ fn may_wait(
         Some(WaitingOn::Freeze { until: None, .. }) => {
             stage.freeze.is_some() || pipeline.freeze.is_some()
         }
+        Some(WaitingOn::Drift { .. }) => stage.drift.is_some(),
         Some(WaitingOn::Alarm { .. }) => !pipeline.firing(config).is_empty(),
         Some(WaitingOn::Turn { .. }) => stage.waiting.len() > 1,
         Some(
@@ -323,7 +324,7 @@ impl Books {
             What::ApprovalsVoided { deployment, .. } => {
                 self.yes.remove(deployment);
             }
-            What::Adopted { stage, release } | What::Succeeded { stage, release, .. } => {
+            What::Adopted { stage, release, .. } | What::Succeeded { stage, release, .. } => {
                 let (good, ever) = (&mut self.good, &mut self.ever_good);
                 good.entry(stage.clone()).or_default().insert(*release);
                 ever.entry(stage.clone()).or_default().insert(*release);

@@ -17,7 +17,8 @@ use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
 use domain::scan::ScanFound;
 use domain::{
-    AlarmArn, Artefact, Commit, EntryId, Hint, Release, ReleaseNumber, ServiceName, Timestamp,
+    AccountId, AlarmArn, Artefact, Commit, EntryId, Hint, Region, Release, ReleaseNumber,
+    ServiceName, Timestamp,
 };
 use engine::{
     AnnounceError, Announcer, Clock, Ledger, LedgerError, Loaded, Mention, Platform, PlatformError,
@@ -169,6 +170,18 @@ impl Ledger for Ports {
         self.ledger(self.0.ledger.overdue(now, limit)).await
     }
 
+    async fn uncompared(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ServiceName>, LedgerError> {
+        self.ledger(self.0.ledger.uncompared(now, limit)).await
+    }
+
+    async fn compare_at(&self, service: &ServiceName, at: Timestamp) -> Result<(), LedgerError> {
+        self.ledger(self.0.ledger.compare_at(service, at)).await
+    }
+
     async fn entries(
         &self,
         service: &ServiceName,
@@ -230,6 +243,20 @@ impl Platform for Ports {
         artefact: &Artefact,
     ) -> Result<(Progress, Running), PlatformError> {
         let effect = self.0.platform.observe(place, target, attempt, artefact);
+        self.platform(effect).await
+    }
+
+    async fn running(&self, place: &Place, target: &Target) -> Result<Running, PlatformError> {
+        self.platform(self.0.platform.running(place, target)).await
+    }
+
+    async fn group_of(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        deployment: &str,
+    ) -> Result<Option<Subject>, PlatformError> {
+        let effect = self.0.platform.group_of(account, region, deployment);
         self.platform(effect).await
     }
 

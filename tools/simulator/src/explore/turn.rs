@@ -152,6 +152,9 @@ impl<'a> Turn<'a> {
             | Fact::Asked(_)
             | Fact::Switched(_)
             | Fact::AllTold { .. }
+            | Fact::Called(_)
+            | Fact::Compared(_)
+            | Fact::Inspected(_)
             | Fact::TimePassed => recalled,
         };
         law::of_repetition(
@@ -359,6 +362,7 @@ impl<'a> Turn<'a> {
                     quarantine: Some(reason()),
                     alarm: Some(reason()),
                     findings: None,
+                    drift: None,
                 },
             }),
             Wish::RollBack(at, to) => name(*at).map(|stage| Request::Rollback {

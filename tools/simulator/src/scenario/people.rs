@@ -57,6 +57,8 @@ pub(crate) enum Wish {
     FreezeInThePast,
     Thaw,
     ThawStage,
+    Adopt,
+    Restore,
     /// A stage that there is not.
     Lost,
 }
@@ -108,6 +110,11 @@ impl Wish {
             Self::FreezeInThePast => freeze(Some(stage), until(-60)),
             Self::Thaw => Ask::Thaw { stage: None },
             Self::ThawStage => Ask::Thaw { stage: Some(stage) },
+            Self::Adopt => Ask::Adopt {
+                stage,
+                reason: reason(),
+            },
+            Self::Restore => Ask::Restore { stage },
             Self::Lost => Ask::Cancel {
                 stage: elsewhere().unwrap_or(stage),
                 release,

@@ -248,8 +248,10 @@ fn trouble(rng: &mut Rng, stage: &StageConfig) -> (Adversary, Happens) {
         82..85 => Wish::FreezeAwhile,
         85..87 => Wish::FreezeStage,
         87..88 => Wish::FreezeInThePast,
-        88..93 => Wish::Thaw,
-        93..98 => Wish::ThawStage,
+        88..92 => Wish::Thaw,
+        92..96 => Wish::ThawStage,
+        96 => Wish::Adopt,
+        97 => Wish::Restore,
         _ => Wish::Lost,
     };
     let who = match rng.u32(0..10) {

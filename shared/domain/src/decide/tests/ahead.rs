@@ -18,6 +18,7 @@ fn kinds(on: &[WaitingOn]) -> Vec<&'static str> {
         .map(|on| match on {
             WaitingOn::Scan { .. } => "scan",
             WaitingOn::Approval { .. } => "approval",
+            WaitingOn::Drift { .. } => "drift",
             WaitingOn::Freeze { .. } => "freeze",
             WaitingOn::Window { .. } => "window",
             WaitingOn::Alarm { .. } => "alarm",

@@ -6,7 +6,7 @@ use super::scanning::critical;
 use super::story::{ALICE, Story, stage};
 use crate::alarm::AlarmState;
 use crate::chain::{Hash, Sealed};
-use crate::fact::{Answer, Despite, Request, Running};
+use crate::fact::{Answer, Despite, Fact, Inspected, Request, Running};
 use crate::pipeline::Pipeline;
 use crate::scan::ScanFound;
 
@@ -95,7 +95,23 @@ fn eventful() -> Story {
         },
     );
     story.alarm("test", AlarmState::Alarm);
+    drifting(&mut story);
     story
+}
+
+/// What others do behind the ledger's back.
+fn drifting(story: &mut Story) {
+    let call = Story::call("6afced68-75cd-4d44-8076-0be", story.now);
+    story.called("test", call);
+    story.drifts("test");
+    story.compare("test", Running::All(story.content(2)));
+    story.drifts("test");
+    story.adopt("test", Some(Story::artefact(7)));
+    story.drifts("test");
+    story.promote("test", 2, Despite::default());
+    let stage = stage("test");
+    let alarms = Vec::new();
+    story.fact(&Fact::Inspected(Inspected { stage, alarms }));
 }
 
 #[test]

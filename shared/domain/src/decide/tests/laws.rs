@@ -31,6 +31,10 @@ enum Step {
     Thaw(usize),
     Switch(u64, bool),
     Scan(u64, usize),
+    Compare(usize, usize),
+    Call(usize, u64, bool),
+    Adopt(usize, Option<u64>),
+    Restore(usize),
     Wait(i64),
 }
 
@@ -47,6 +51,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3_usize).prop_map(Step::Thaw),
         1 => (1..9_u64, any::<bool>()).prop_map(|(turned, on)| Step::Switch(turned, on)),
         3 => (1..12_u64, 0..4_usize).prop_map(|(n, found)| Step::Scan(n, found)),
+        2 => (0..3_usize, 0..5_usize).prop_map(|(s, r)| Step::Compare(s, r)),
+        1 => (0..3_usize, 0..9_u64, any::<bool>()).prop_map(|(s, n, no)| Step::Call(s, n, no)),
+        1 => (0..3_usize, prop::option::of(1..12_u64)).prop_map(|(s, n)| Step::Adopt(s, n)),
+        1 => (0..3_usize).prop_map(Step::Restore),
         2 => (1..90_i64).prop_map(Step::Wait),
     ]
 }
@@ -156,6 +164,7 @@ fn take(story: &mut Story, step: &Step) {
                 quarantine: why.clone(),
                 alarm: why.clone(),
                 findings: why,
+                drift: None,
             };
             story.promote(STAGES[*at], *number, despite);
         }
@@ -183,7 +192,29 @@ fn take(story: &mut Story, step: &Step) {
             story.fact(&Fact::Switched(Switch { turned, by, freeze }));
         }
         Step::Scan(number, which) => drop(story.scan(*number, scan_found(*which))),
+        Step::Compare(..) | Step::Call(..) | Step::Adopt(..) | Step::Restore(_) => {
+            behind_the_back(story, step);
+        }
         Step::Wait(minutes) => drop(story.time_passes(*minutes)),
+    }
+}
+
+fn behind_the_back(story: &mut Story, step: &Step) {
+    if let Step::Compare(at, which) = step {
+        let by_hand = || Running::All(crate::artefact::Content("by-hand".into()));
+        let running = match which {
+            3 | 4 => by_hand(),
+            _ => running(story, STAGES[*at], *which),
+        };
+        story.compare(STAGES[*at], running);
+    } else if let Step::Call(at, number, refused) = step {
+        let mut call = Story::call(&format!("call-{number}"), story.now);
+        call.refused = refused.then(|| "AccessDenied".to_owned());
+        story.called(STAGES[*at], call);
+    } else if let Step::Adopt(at, found) = step {
+        story.adopt(STAGES[*at], found.map(Story::artefact));
+    } else if let Step::Restore(at) = step {
+        story.restore(STAGES[*at]);
     }
 }
 
@@ -204,6 +235,10 @@ fn check_chain(story: &Story) {
 fn check(story: &Story) {
     for name in STAGES {
         let state = story.state(name);
+        assert!(
+            state.drift.is_none() || state.runs.is_none(),
+            "what drifted runs nothing of ours"
+        );
         if let Some(good) = state.last_good() {
             assert!(
                 !state.quarantined.contains(&good),

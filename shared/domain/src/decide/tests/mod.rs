@@ -8,12 +8,14 @@
 mod ahead;
 mod approving;
 mod borders;
+mod drifting;
 mod freezing;
 mod golden;
 mod holding;
 mod laws;
 mod observing;
 mod planning;
+mod protecting;
 mod releasing;
 mod rolling_back;
 mod scanning;

@@ -216,6 +216,22 @@ fn a_rollback_while_something_is_deployed_stops_it_and_orders_nothing_new() {
 }
 
 #[test]
+fn what_a_drifted_stage_should_run_is_planned_as_it_is_restored() {
+    let mut story = Story::released_everywhere(2);
+    let plan = planned(&story, "production", &Wish::Restore);
+    assert_eq!(plan.decision.reason, Reason::NotDrifted);
+    story.drifts("production");
+    let plan = planned(&story, "production", &Wish::Restore);
+    let should = Some(release(2));
+    assert_eq!(
+        (plan.purpose(), plan.from, plan.release, plan.back_to),
+        (Purpose::Rollback, None, should, Some(release(1)))
+    );
+    story.restore("production");
+    assert_eq!(entries(&plan), story.wrote());
+}
+
+#[test]
 fn with_nothing_to_go_back_to_a_rollback_goes_nowhere() {
     let mut story = Story::new();
     story.upload(1);

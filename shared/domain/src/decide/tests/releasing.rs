@@ -390,6 +390,7 @@ fn what_waits_with_an_older_build_gives_way_to_what_a_person_promotes() {
         alarm: Some("this is the fix".into()),
         quarantine: None,
         findings: None,
+        drift: None,
     };
     story.promote("dev", 1, despite);
     assert_eq!(story.wrote(), ["offered", "dropped", "start_asked"]);

@@ -15,7 +15,7 @@ type Made = fn() -> Story;
 type Told = fn(&mut Story);
 
 fn states() -> Vec<(&'static str, Made)> {
-    vec![
+    let mut states: Vec<(&'static str, Made)> = vec![
         ("idle, never deployed", Story::new),
         ("idle, release 1 good", || Story::released_everywhere(1)),
         ("waiting for a freeze", || {
@@ -73,6 +73,31 @@ fn states() -> Vec<(&'static str, Made)> {
         ("a person's rollback", || {
             let mut story = Story::released_everywhere(2);
             story.roll_back("dev", None);
+            story.begins("dev");
+            story
+        }),
+    ];
+    states.extend(drifted());
+    states
+}
+
+fn drifted() -> [(&'static str, Made); 3] {
+    [
+        ("drifted", || {
+            let mut story = Story::released_everywhere(1);
+            story.drifts("dev");
+            story
+        }),
+        ("drifted, a release waits", || {
+            let mut story = Story::released_everywhere(1);
+            story.drifts("dev");
+            story.upload(2);
+            story
+        }),
+        ("drifted, a restore is under way", || {
+            let mut story = Story::released_everywhere(1);
+            story.drifts("dev");
+            story.restore("dev");
             story.begins("dev");
             story
         }),
@@ -305,6 +330,26 @@ fn facts() -> Vec<(&'static str, Told)> {
             story.fact(&Fact::Switched(switch));
             answer(story, Answer::Frozen(freeze));
         }),
+        ("compared: what should run runs", |story| {
+            let runs = story.state("dev").should_run();
+            let running = runs.map_or(Running::Unknown, |runs| Running::All(story.content(runs.0)));
+            story.compare("dev", running);
+        }),
+        ("compared: something else runs", |story| {
+            let other = crate::artefact::Content("other".into());
+            story.compare("dev", Running::All(other));
+        }),
+        ("compared: nothing runs", |story| {
+            drop(story.compare("dev", Running::Nothing))
+        }),
+        ("a call by somebody else", |story| {
+            let call = Story::call("call-1", story.now);
+            story.called("dev", call);
+        }),
+        ("asked: adopt", |story| {
+            drop(story.adopt("dev", Some(Story::artefact(7))))
+        }),
+        ("asked: restore", |story| drop(story.restore("dev"))),
         ("an hour passes", |story| {
             story.jump(60);
             story.fact(&Fact::TimePassed);
