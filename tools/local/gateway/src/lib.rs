@@ -2,9 +2,10 @@
 //!
 //! Everything is passed on to MiniStack with its `Host` header kept, so that signatures still
 //! verify, except: ECS and CodeDeploy are answered by the fleet, once it is clear who calls;
-//! function URLs get the caller's identity, which MiniStack leaves out; a pushed image is told to
-//! the delivery. On the way it learns the secrets of keys that IAM and STS give away, because who
-//! signs a request must be known where MiniStack does not look.
+//! function URLs get the caller's identity, which MiniStack leaves out; a pushed image, and a call
+//! that may have changed something on ECS or CodeDeploy, are told to the delivery. On the way it
+//! learns the secrets of keys that IAM and STS give away, because who signs a request must be known
+//! where MiniStack does not look.
 //!
 //! Not here: starting MiniStack, delivering events, and what ECS and CodeDeploy do.
 
@@ -21,6 +22,7 @@ mod scan;
 mod server;
 mod sign;
 mod sigv4;
+mod trail;
 mod url_event;
 mod uuid;
 mod xml;

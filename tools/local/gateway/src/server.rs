@@ -28,6 +28,7 @@ use crate::{
     route::Route,
     scan,
     sigv4::{self, Signature},
+    trail,
     uuid::uuid,
 };
 
@@ -109,7 +110,7 @@ impl Server {
             Route::Emulator => return self.pass_on(request.map(BodyExt::boxed)).await,
             Route::Keys => return self.keys(request).await,
             Route::Fleet(api, operation) => match read(request).await {
-                Ok(request) => self.fleet(api, operation, &request).await,
+                Ok(request) => self.fleet(api, operation, &request, peer).await,
                 Err(refusal) => refusal,
             },
             Route::FunctionUrl(url) => match read(request).await {
@@ -160,7 +161,13 @@ impl Server {
         }
     }
 
-    async fn fleet(&self, api: Api, operation: String, request: &Request<Bytes>) -> Answer {
+    async fn fleet(
+        &self,
+        api: Api,
+        operation: String,
+        request: &Request<Bytes>,
+        peer: IpAddr,
+    ) -> Answer {
         let service = match api {
             Api::Ecs => "ecs",
             Api::CodeDeploy => "codedeploy",
@@ -184,6 +191,21 @@ impl Server {
                 caller,
             })
             .await;
+        let agent = request.headers().get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let call = trail::Call {
+            api,
+            operation: &name,
+            body: request.body(),
+            from: &peer.to_string(),
+            agent: agent.unwrap_or_default(),
+            by: &identity,
+            reply: &reply,
+        };
+        let ids = [uuid(), uuid(), uuid()];
+        if let Some(event) = trail::recorded(&call, ids, Timestamp::now()) {
+            self.emit(event);
+        }
         answer::noted(&identity, &name, answer::json_1_1(reply.status, reply.body))
     }
 

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::world::{Service, Stage, World, build, on};
 
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "alarm-changed",
+    "api-call-recorded",
     "artefact-uploaded",
     "command",
     "deployer",

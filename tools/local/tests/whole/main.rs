@@ -10,6 +10,7 @@
 mod accounts;
 mod adopting;
 mod alarms;
+mod drifting;
 mod events;
 mod floods;
 mod hooks;

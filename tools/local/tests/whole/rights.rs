@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::world::{World, on};
 
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "alarm-changed",
+    "api-call-recorded",
     "approval",
     "artefact-uploaded",
     "command",
