@@ -219,6 +219,11 @@ mod tests {
             window.opens_after(at("2026-11-27T12:00:00Z")),
             Some(at("2026-11-30T04:30:00Z"))
         );
+        assert_eq!(
+            window.opens_after(at("2026-11-27T04:30:00Z")),
+            Some(at("2026-11-30T04:30:00Z")),
+            "it is open, and opens after the weekend"
+        );
     }
 
     #[test]

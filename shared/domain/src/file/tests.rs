@@ -93,6 +93,22 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn texts_and_lists_may_be_exactly_as_long_as_the_limit_says() {
+    let problems = |tags: Vec<String>| {
+        let file = with("/artefact/ecr/tags", tags.into());
+        let problems = resolve(file).err().unwrap_or_default();
+        let said = problems.iter().map(|problem| problem.message.clone());
+        said.collect::<Vec<String>>()
+    };
+    let long = |bytes: usize| vec!["m".repeat(bytes)];
+    assert!(problems(long(1024)).is_empty());
+    assert_eq!(problems(long(1025)), ["it is 1025 bytes long"]);
+    let many = |count: usize| (0..count).map(|at| format!("main-{at}")).collect();
+    assert!(problems(many(20)).is_empty());
+    assert_eq!(problems(many(21)), ["21 are too many"]);
+}
+
+#[test]
 fn an_alarms_name_is_of_the_stages_own_place() {
     let mut file = with("/stages/0/region", "eu-central-1".into());
     file["stages"][0]["account"] = "444455556666".into();
