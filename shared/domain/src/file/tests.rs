@@ -109,6 +109,13 @@ fn texts_and_lists_may_be_exactly_as_long_as_the_limit_says() {
 }
 
 #[test]
+fn durations_may_be_exactly_what_the_bounds_say() {
+    let fits = |value: &str| resolve(with("/stages/0/timeout", value.into())).is_ok();
+    assert_eq!(["60s", "59s"].map(fits), [true, false]);
+    assert_eq!(["7d", "604801s"].map(fits), [true, false]);
+}
+
+#[test]
 fn an_alarms_name_is_of_the_stages_own_place() {
     let mut file = with("/stages/0/region", "eu-central-1".into());
     file["stages"][0]["account"] = "444455556666".into();
