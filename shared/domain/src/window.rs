@@ -244,6 +244,8 @@ mod tests {
         let window: Window = "Sat-Mon,Wed 00:00-24:00 UTC".parse().unwrap();
         assert_eq!(window.to_string(), "Mon,Wed,Sat,Sun 00:00-24:00 UTC");
         assert_eq!(window.to_string().parse::<Window>().unwrap(), window);
+        let stored = String::from(window.clone());
+        assert_eq!(stored, window.to_string(), "so it is stored");
     }
 
     #[test]
