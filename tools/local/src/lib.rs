@@ -1,8 +1,9 @@
 //! The whole system on one machine: MiniStack, gateway, delivery and fleet behind one address, with
-//! the template of `infra/` deployed on it, unchanged.
+//! the template of `infra/` deployed on it, unchanged, and a chat room that plays Slack.
 //!
 //! [`System`] starts and ends it all in one process; the verbs of `cargo local` and the end-to-end
-//! tests are its users. What the parts do is theirs: see the crates `gateway`, `delivery`, `fleet`.
+//! tests are its users. What the parts do is theirs: see the crates `gateway`, `delivery`,
+//! `fleet` and `chatroom`.
 
 pub mod demo;
 pub mod environment;
@@ -12,6 +13,7 @@ pub mod ministack;
 pub mod paths;
 pub mod people;
 pub mod screen;
+mod slack;
 pub mod stack;
 pub mod system;
 pub mod trouble;

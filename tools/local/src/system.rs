@@ -1,5 +1,6 @@
-//! The whole system, started in this process: MiniStack as a child, gateway, delivery and fleet as
-//! tasks, and the stack deployed. Used by the verbs, and as a library by end-to-end tests.
+//! The whole system, started in this process: MiniStack as a child, gateway, delivery, fleet and
+//! chat room as tasks, and the stack deployed. Used by the verbs, and as a library by
+//! end-to-end tests.
 
 use std::{
     net::Ipv4Addr,
@@ -8,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use chatroom::Chatroom;
 use delivery::{Delivery, Unkind};
 use fleet::{Fleet, Pace};
-use gateway::{Emulator, Gateway, IamGuard, Place};
+use gateway::{Emulator, Gateway, IamGuard, Place, plain_address};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     paths::Paths,
     people::{self, PEOPLE, Person},
     screen::{Screen, Step},
+    slack,
     stack::{self, Outputs, Package},
     trouble::Trouble,
 };
@@ -39,8 +42,11 @@ const REGION: &str = "eu-west-1";
 pub struct Options {
     /// Where its files are.
     pub paths: Paths,
-    /// Where the gateway listens on loopback; 0 takes any port that is free.
+    /// Where the gateway listens on loopback, and at the next port the chat room; 0 takes any that
+    /// are free.
     pub port: u16,
+    /// Names of the services that the channel in Slack hears of, with `*`.
+    pub chat: String,
     /// How fast tasks and instances start, bake and drain.
     pub pace: Pace,
     /// How often a schedule of once a minute fires.
@@ -60,6 +66,7 @@ impl Options {
         Self {
             paths,
             port: PORT,
+            chat: "*".to_owned(),
             pace: Pace::laptop(),
             tick: Duration::from_secs(5),
             retry_base: Duration::from_secs(1),
@@ -83,9 +90,10 @@ pub struct System {
     claim: Claim,
 }
 
-/// The four parts.
+/// The five parts.
 struct Running {
     gateway: Gateway,
+    chatroom: Chatroom,
     fleet: Arc<Fleet>,
     delivery: Delivery,
     ministack: MiniStack,
@@ -145,7 +153,12 @@ impl System {
         let running = wire(&options, listener, ministack, &home).await?;
 
         let step = screen.step("Stack");
-        let outputs = package.deploy(&endpoint, &home, &step).await?;
+        let (room, iam) = (&running.chatroom, Emulator::new(address, ROOT_SECRET));
+        let settings = slack::store(&iam, &home, room, &options.chat).await?;
+        let outputs = package.deploy(&endpoint, &home, &settings, &step).await?;
+        if let Some(buttons) = plain_address(&endpoint, outputs.get("ButtonsUrl")?) {
+            room.answers_to(&buttons);
+        }
         step.done(&format!(
             "infra/template.yaml with {} functions",
             package.functions()
@@ -161,7 +174,6 @@ impl System {
         let environment = Environment::of_root(&endpoint, &home, &outputs, package.command_line())?;
         environment.write(&paths.environment("local"))?;
         let mut people = Vec::new();
-        let iam = Emulator::new(address, ROOT_SECRET);
         for person in PEOPLE {
             let key = people::hire(&iam, &home, person, &outputs).await?;
             let own = environment.with_key(&key);
@@ -230,6 +242,12 @@ impl System {
         &self.running.fleet
     }
 
+    /// The chat room that plays Slack.
+    #[must_use]
+    pub fn chatroom(&self) -> &Chatroom {
+        &self.running.chatroom
+    }
+
     /// What carries events, for those who watch it or make it unkind.
     #[must_use]
     pub fn delivery(&self) -> &Delivery {
@@ -252,6 +270,7 @@ impl System {
         let Self { running, claim, .. } = self;
         let Running {
             gateway,
+            chatroom,
             fleet,
             delivery,
             ministack,
@@ -260,6 +279,7 @@ impl System {
         fleet.shutdown().await;
         gateway.shutdown().await;
         ministack.stop().await;
+        drop(chatroom);
         drop(claim);
     }
 }
@@ -302,6 +322,12 @@ async fn wire(
     ministack: MiniStack,
     home: &Place,
 ) -> Result<Running, Trouble> {
+    let port = if options.port == 0 {
+        0
+    } else {
+        options.port.saturating_add(1)
+    };
+    let chatroom = slack::open(port).await?;
     let emulator = ministack.emulator();
     let direct = format!("http://{}", ministack.address());
     let delivery = Delivery::start(delivery::Options {
@@ -339,6 +365,7 @@ async fn wire(
     .map_err(part("gateway"))?;
     Ok(Running {
         gateway,
+        chatroom,
         fleet,
         delivery,
         ministack,

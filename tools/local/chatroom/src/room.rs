@@ -27,6 +27,25 @@ pub struct Posted {
     pub updates: u32,
 }
 
+impl Posted {
+    /// What stands in it now, as it would be read aloud.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let text = self.body.get("text").and_then(Value::as_str);
+        text.unwrap_or_default()
+    }
+
+    /// What the button with this id sends; none when there is no such button.
+    #[must_use]
+    pub fn button(&self, action: &str) -> Option<&str> {
+        let blocks = self.body.get("blocks").and_then(Value::as_array)?;
+        let elements = blocks.iter().filter_map(|block| block.get("elements"));
+        let mut all = elements.filter_map(Value::as_array).flatten();
+        let is = |it: &&Value| it.get("action_id").and_then(Value::as_str) == Some(action);
+        all.find(is)?.get("value").and_then(Value::as_str)
+    }
+}
+
 /// How well the room answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manners {

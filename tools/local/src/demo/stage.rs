@@ -160,6 +160,7 @@ fn service_file(service: &str, source: &str, target: impl Fn(&str) -> String) ->
     gate:
       approval:
         approvers: [\"arn:aws:iam::*:user/alice\", \"arn:aws:iam::*:user/ravi\"]
+        from_slack: true
 "
         } else {
             "    bake: 1s\n"

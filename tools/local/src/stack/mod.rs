@@ -114,11 +114,13 @@ impl Package {
         &self.command_line
     }
 
-    /// Uploads it, creates the stack and waits until it is complete.
+    /// Uploads it, creates the stack and waits until it is complete. `slack` is the ARN of the
+    /// secret with Slack's settings.
     pub(crate) async fn deploy(
         &self,
         endpoint: &str,
         home: &Place,
+        slack: &str,
         step: &Step,
     ) -> Result<Outputs, Trouble> {
         let config = sdk(endpoint, home);
@@ -134,6 +136,8 @@ impl Package {
             .capabilities(Capability::CapabilityAutoExpand)
             .parameters(parameter("Architecture", architecture()))
             .parameters(parameter("WebhookUrl", "true"))
+            .parameters(parameter("SlackSecretArn", slack))
+            .parameters(parameter("SlackButtons", "true"))
             .send()
             .await
             .map_err(Trouble::aws("create the stack"))?;

@@ -212,9 +212,11 @@ See what happens:
   {lastgood} history billing
   aws ecs list-clusters
 
+What people hear in Slack, with buttons to approve: {chat}
 What functions say: {log}
 To end it: `cargo local down`, or Ctrl-C where it runs.",
         endpoint = system.endpoint(),
+        chat = system.chatroom().page(),
         lastgood = system.lastgood().display(),
         people = people.join("\n"),
         log = paths.emulator_log().display(),

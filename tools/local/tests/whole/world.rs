@@ -80,6 +80,7 @@ impl World {
         let paths = paths.with_state(state.clone());
         let options = Options {
             port: 0,
+            chat: "talked".to_owned(),
             tick: Duration::from_secs(2),
             unkind: crate::unkind(),
             ..Options::laptop(paths, Screen::Silent)

@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     (
         "tools/local",
         &[
-            "aws", "delivery", "domain", "engine", "fleet", "gateway", "intake",
+            "aws", "chatroom", "delivery", "domain", "engine", "fleet", "gateway", "intake",
         ],
     ),
     ("tools/fuzz", &["chat", "domain", "intake"]),
