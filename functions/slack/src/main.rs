@@ -4,6 +4,7 @@
 //! ledger says. So one that comes late or twice is no harm, and none has to be kept in order.
 
 use aws::{DynamoLedger, Home, SystemClock};
+use chat::ReadOn;
 use chat::settings::Settings;
 use domain::EntryId;
 use engine::converse::{Ports, Told, converse};
@@ -28,6 +29,8 @@ async fn main() -> Result<(), Error> {
     let secret = home.slack.ok_or("LASTGOOD_SLACK is not set")?;
     let settings = aws::secret::read(&config, &secret).await?;
     let settings = Settings::read(&settings.ok_or("Slack's settings cannot be read")?)?;
+    let read_on = home.read_on.as_deref().map(ReadOn::new).transpose()?;
+    let settings = settings.with_read_on(read_on.as_ref());
     let speaker = &Speaker {
         ledger: DynamoLedger::new(&config, home.table),
         messenger: Messenger::new(&settings),

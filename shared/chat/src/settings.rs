@@ -8,6 +8,8 @@ use domain::name::glob;
 use domain::{Identity, ServiceName, StageName};
 use serde::Deserialize;
 
+use crate::ReadOn;
+
 /// The settings.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +54,9 @@ pub struct Channel {
     /// Whether buttons under its messages are answered: only what is signed is.
     #[serde(skip)]
     pub answers: bool,
+    /// Where its people read on about what had to be cut.
+    #[serde(skip)]
+    pub read_on: Option<ReadOn>,
 }
 
 /// How much a channel hears.
@@ -117,6 +122,15 @@ impl Settings {
             Some((user, _)) => Err(SettingsError::NoIdentity(user.clone())),
             None => Ok(settings),
         }
+    }
+
+    /// Tells all channels where people read on.
+    #[must_use]
+    pub fn with_read_on(mut self, read_on: Option<&ReadOn>) -> Self {
+        for channel in &mut self.channels {
+            channel.read_on = read_on.cloned();
+        }
+        self
     }
 }
 

@@ -132,7 +132,7 @@ impl Talk {
         let asks = announcement.kind == "approval";
         if shown || (calls && !asks) {
             let reach = if calls { Reach::Channel } else { Reach::Thread };
-            let message = reply(announcement, channel.mention.as_deref().filter(|_| calls));
+            let message = reply(announcement, channel);
             says.push(Say::Reply(stage, release, message, reach));
         }
         says
@@ -182,7 +182,7 @@ fn calls(announcement: &Announcement) -> bool {
     announcement.kind == "approval" || (announcement.severity >= Severity::Alert && !goes_well)
 }
 
-fn reply(announcement: &Announcement, mention: Option<&str>) -> Message {
+fn reply(announcement: &Announcement, channel: &Channel) -> Message {
     let Announcement {
         headline,
         detail,
@@ -197,14 +197,19 @@ fn reply(announcement: &Announcement, mention: Option<&str>) -> Message {
         let short = cut(&whole, REPLY_LENGTH_MAX);
         text.push_str(&format!("\n> {}", short.replace('\n', "\n> ")));
         if short != whole {
-            text.push_str(&format!("\n(cut; the whole: `{}`)", announcement.record()));
+            let whole = crate::text::code(&announcement.record());
+            let page = channel.read_on.as_ref();
+            let page = page.map(|it| format!(" or <{}|here>", it.address(announcement)));
+            let page = page.unwrap_or_default();
+            text.push_str(&format!("\n(cut; the whole: {whole}{page})"));
         }
     }
     text.push_str(&format!("\n_Why:_ {}.", escaped(why)));
     if let Some(next) = next {
         text.push_str(&format!("\n_Next:_ {}", crate::text::code(next)));
     }
-    if let Some(mention) = mention {
+    let mention = channel.mention.as_deref();
+    if let Some(mention) = mention.filter(|_| calls(announcement)) {
         text.push_str(&format!(" {mention}"));
     }
     text.push_str(&format!("  `{id}`"));
@@ -212,9 +217,7 @@ fn reply(announcement: &Announcement, mention: Option<&str>) -> Message {
 }
 
 fn alone(announcement: &Announcement, channel: &Channel) -> Message {
-    let calls = calls(announcement);
-    let mention = channel.mention.as_deref().filter(|_| calls);
-    let Message { text, .. } = reply(announcement, mention);
+    let Message { text, .. } = reply(announcement, channel);
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     Message::plain(&format!("{}\n{rest}", title(announcement)))
 }
@@ -258,6 +261,22 @@ mod tests {
         let (entry, id) = good(seq, number);
         let announced = domain::announce::announcement(&id.service, &entry);
         talk.hear(&entry, &id, announced.as_ref(), &channel())
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_with_where_to_read_on() {
+        let mut channel = channel();
+        channel.read_on =
+            Some(crate::ReadOn::new("https://wiki.example/{service}#{entry}").unwrap());
+        let long = crate::custom::tests::announcement(&"broken <!here> ".repeat(1000));
+        let Message { text, .. } = reply(&long, &channel);
+        assert!(text.chars().count() < crate::block::SECTION_LENGTH_MAX);
+        assert!(text.contains("`lastgood history web`"), "{text}");
+        assert!(
+            text.contains("<https://wiki.example/web#42|here>"),
+            "{text}"
+        );
+        assert!(!text.contains("<!here>"), "nobody's words mention anybody");
     }
 
     #[test]

@@ -231,6 +231,7 @@ pub(crate) fn channel(says: Says) -> Channel {
         mention: Some("<!here>".to_owned()),
         updates: true,
         answers: true,
+        read_on: None,
     }
 }
 
