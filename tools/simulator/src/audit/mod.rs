@@ -381,7 +381,7 @@ impl Book {
             let waits = stage.waiting.iter().any(|offer| offer.release == release);
             let active = stage.active.as_ref();
             let active = active.is_some_and(|active| active.offer.release == release);
-            waits || active || stage.runs == Some(release)
+            waits || active || stage.should_run() == Some(release)
         });
         if !placed && !there {
             wrong.push(format!("1: release {release} gets no place on {next}"));
