@@ -184,6 +184,7 @@ fn calls(announcement: &Announcement) -> bool {
 
 fn reply(announcement: &Announcement, channel: &Channel) -> Message {
     let Announcement {
+        subject,
         headline,
         detail,
         why,
@@ -191,7 +192,9 @@ fn reply(announcement: &Announcement, channel: &Channel) -> Message {
         id,
         ..
     } = announcement;
-    let mut text = escaped(headline);
+    // What calls somebody is read in a notification too, where nothing else says what it is about.
+    let calls = calls(announcement);
+    let mut text = escaped(if calls { subject } else { headline });
     if let Some(detail) = detail {
         let whole = escaped(detail);
         let short = cut(&whole, REPLY_LENGTH_MAX);
@@ -209,7 +212,7 @@ fn reply(announcement: &Announcement, channel: &Channel) -> Message {
         text.push_str(&format!("\n_Next:_ {}", crate::text::code(next)));
     }
     let mention = channel.mention.as_deref();
-    if let Some(mention) = mention.filter(|_| calls(announcement)) {
+    if let Some(mention) = mention.filter(|_| calls) {
         text.push_str(&format!(" {mention}"));
     }
     text.push_str(&format!("  `{id}`"));
