@@ -64,8 +64,8 @@ pub(crate) struct World {
     cloud_at: Option<Timestamp>,
     pub(crate) serial: u64,
     calm: Timestamp,
-    /// When something was written last.
-    written: Timestamp,
+    /// When something was written, or moved on the platform, last.
+    stirred: Timestamp,
     /// What was under way when the faults ended, and has not come to rest.
     restless: Option<BTreeSet<EntryId>>,
 }
@@ -84,7 +84,7 @@ impl World {
             cloud_at: None,
             serial: 0,
             calm: due::after(begin, SignedDuration::from_secs(plan.calm_at)),
-            written: begin,
+            stirred: begin,
             restless: None,
         };
         for planned in plan.services {
@@ -161,6 +161,7 @@ impl World {
             }
             Event::Cloud => {
                 self.cloud_at = None;
+                self.stirred = self.shared.now.get();
                 let (shared, temper) = (Rc::clone(&self.shared), self.shared.temper());
                 let rng = &mut shared.rng.borrow_mut();
                 shared
@@ -220,7 +221,7 @@ impl World {
             return true;
         }
         // Every stage is compared once more after all that was going on.
-        let still = self.written.max(self.calm);
+        let still = self.stirred.max(self.calm);
         let compared = due::after(due::after(still, due::COMPARE_EVERY), due::LOOK_EVERY);
         if self.somebody_meddled() && self.shared.now.get() <= compared {
             return true;
@@ -235,7 +236,7 @@ impl World {
         let now = shared.now.get();
         let commits = shared.outbox.take();
         if !commits.is_empty() {
-            self.written = now;
+            self.stirred = now;
             self.note_rest(now);
         }
         for commit in commits {
