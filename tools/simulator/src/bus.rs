@@ -55,10 +55,11 @@ impl Delivery {
 impl World {
     /// Sends an event on its way: late, twice, or, where its source is best effort, never.
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        // CodeDeploy and ECR; ECS, S3 and CloudWatch are durable (EventBridge,
+        // CodeDeploy, ECR and CloudTrail; ECS, S3 and CloudWatch are durable (EventBridge,
         // "event-delivery-level").
         let best_effort = match delivery.function {
             Function::DeploymentChanged => is_of(&delivery, "aws.codedeploy"),
+            Function::ApiCallRecorded => true,
             Function::ImagePushed => {
                 delivery.image.is_some() || is_of(&delivery, render::IMAGE_SCAN)
             }
@@ -163,7 +164,8 @@ impl World {
             Function::ArtefactUploaded
             | Function::ImagePushed
             | Function::AlarmChanged
-            | Function::DeploymentChanged => {
+            | Function::DeploymentChanged
+            | Function::ApiCallRecorded => {
                 let lost = self.shared.bug == Some(Bug::LoseArtefact)
                     && delivery.function != Function::AlarmChanged;
                 if failed && !lost {

@@ -13,7 +13,7 @@ use intake::wire::{Ask, Command};
 
 use crate::adversary::Adversary;
 use crate::bus::{Delivery, Reply};
-use crate::cloud::{Begin, Kind, Nature, Site, State, Stored};
+use crate::cloud::{Begin, Begun, Kind, Moved, Nature, Site, State, Stored};
 use crate::functions::{Answered, Ended};
 use crate::ledger::at_once;
 use crate::point::Function;
@@ -197,7 +197,7 @@ impl World {
     fn meddle(&mut self, subject: &Subject, how: Meddling) {
         self.shared
             .say(|| format!("somebody meddles with {}: {how:?}", subject.key()));
-        self.shared.on(subject, |site, moved| match how {
+        let begun = self.shared.on(subject, |site, moved| match how {
             Meddling::Deploy => {
                 let content = object("theirs", "k.zip", "v1").content();
                 let begin = Begin {
@@ -206,7 +206,7 @@ impl World {
                     deaf: true,
                 };
                 site.meddled = true;
-                site.begin(begin, moved);
+                Some(site.begin(begin, moved))
             }
             Meddling::Stop => {
                 let open = site.open().filter(|open| open.state != State::Begun);
@@ -214,33 +214,40 @@ impl World {
                     site.meddled = true;
                     site.stop(&id, "somebody stopped it", moved);
                 }
+                None
             }
             Meddling::ScaleAway => {
                 if site.scaled_away.is_none() {
                     site.meddled = true;
                     site.scaled_away = Some(std::mem::take(&mut site.units));
                 }
+                None
             }
             Meddling::ScaleBack => {
                 if let Some(units) = site.scaled_away.take() {
                     site.units = units;
                 }
+                None
             }
             Meddling::AutoScale => {
-                let of_instances = site.habits.kind == Kind::Group && !site.units.is_empty();
-                let content = site.completed.clone();
-                let content = content.filter(|_| of_instances && site.open().is_none());
-                if let Some(content) = content {
-                    site.units.push(None);
-                    let begin = Begin {
-                        nature: Nature::Scaling,
-                        content,
-                        deaf: true,
-                    };
-                    site.begin(begin, moved);
-                }
+                scale_out(site, moved);
+                None
             }
         });
+        if let Some(Some(begun)) = begun {
+            self.cloudtrail_tells(subject, &begun);
+        }
+    }
+
+    /// Who called, and whether AWS did it. A second deployment on a group is refused.
+    fn cloudtrail_tells(&mut self, subject: &Subject, begun: &Begun) {
+        self.serial += 1;
+        let refused = match begun {
+            Begun::Yes(..) => false,
+            Begun::Occupied(_) => true,
+        };
+        let bytes = render::called(subject, self.serial, refused, self.shared.now.get());
+        self.deliver(Delivery::new(Function::ApiCallRecorded, bytes));
     }
 
     /// Mostly what waits on the stage, else any release.
@@ -362,5 +369,21 @@ impl World {
                 self.shared.path("a person was refused");
             }
         }
+    }
+}
+
+/// Auto Scaling brings a new instance up to date.
+fn scale_out(site: &mut Site, moved: &mut Moved<'_>) {
+    let of_instances = site.habits.kind == Kind::Group && !site.units.is_empty();
+    let content = site.completed.clone();
+    let content = content.filter(|_| of_instances && site.open().is_none());
+    if let Some(content) = content {
+        site.units.push(None);
+        let begin = Begin {
+            nature: Nature::Scaling,
+            content,
+            deaf: true,
+        };
+        site.begin(begin, moved);
     }
 }

@@ -83,6 +83,13 @@ pub(crate) async fn run(ports: Ports, event: Event) -> Ended {
         Function::ImagePushed => admit(&ports, intake::ecr::decode(bytes)).await,
         Function::AlarmChanged => admit(&ports, intake::cloudwatch::decode(bytes)).await,
         Function::DeploymentChanged => admit(&ports, intake::deployment::decode(bytes)).await,
+        Function::ApiCallRecorded => {
+            admit(
+                &ports,
+                intake::cloudtrail::decode(bytes, &render::ourselves()),
+            )
+            .await
+        }
         Function::LifecycleHook => hook(&ports, bytes).await,
         Function::Command => respond(&ports, bytes).await,
         Function::Deployer | Function::Notifier => {
@@ -312,6 +319,7 @@ async fn read(ports: &Ports, records: Vec<Record>) -> Ended {
             | Function::ImagePushed
             | Function::AlarmChanged
             | Function::DeploymentChanged
+            | Function::ApiCallRecorded
             | Function::LifecycleHook
             | Function::Command
             | Function::Reconciler => deploy(ports, &record).await,

@@ -9,6 +9,7 @@ pub(crate) enum Function {
     ImagePushed,
     AlarmChanged,
     DeploymentChanged,
+    ApiCallRecorded,
     LifecycleHook,
     Command,
     Deployer,

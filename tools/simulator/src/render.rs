@@ -3,6 +3,7 @@
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::hint::Subject;
 use domain::{Commit, Identity, Timestamp};
+use intake::cloudtrail::Ourselves;
 use intake::wire::Command;
 use serde_json::{Value, json};
 
@@ -193,6 +194,61 @@ pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
         | Subject::Repository { .. }
         | Subject::OciRepository { .. } => Value::Null,
     })
+}
+
+/// Who deploys, as the template tells the function that hears of calls.
+pub(crate) fn ourselves() -> Ourselves {
+    Ourselves {
+        role: format!("arn:aws:iam::{ACCOUNT}:role/lastgood-deployer-{REGION}"),
+        session: "lastgood-deployer".to_owned(),
+    }
+}
+
+/// Somebody called for a deployment, and AWS did it or refused.
+pub(crate) fn called(target: &Subject, id: u64, refused: bool, at: Timestamp) -> Vec<u8> {
+    let (service, account, region, asked) = match target {
+        Subject::EcsService(arn) => {
+            let mut parts = arn.split(':').skip(3);
+            let (region, account) = (parts.next(), parts.next());
+            let asked = json!({ "service": arn, "taskDefinition": "theirs:1" });
+            let names = (region.unwrap_or_default(), account.unwrap_or_default());
+            ("ecs", names.1.to_owned(), names.0.to_owned(), asked)
+        }
+        Subject::DeploymentGroup {
+            account,
+            region,
+            application,
+            group,
+        } => {
+            let asked = json!({ "applicationName": application, "deploymentGroupName": group });
+            ("codedeploy", account.to_string(), region.to_string(), asked)
+        }
+        Subject::Alarm(_)
+        | Subject::Bucket(_)
+        | Subject::Repository { .. }
+        | Subject::OciRepository { .. } => return bytes(&Value::Null),
+    };
+    let name = match service {
+        "ecs" => "UpdateService",
+        _ => "CreateDeployment",
+    };
+    let detail = json!({
+        "eventID": format!("call-{id}"),
+        "eventName": name,
+        "eventTime": at.to_string(),
+        "sourceIPAddress": "203.0.113.10",
+        "userIdentity": { "type": "IAMUser", "arn": format!("arn:aws:iam::{account}:user/carol") },
+        "requestParameters": asked,
+        "errorCode": refused.then_some("AccessDenied"),
+        "readOnly": false,
+    });
+    let kind = "AWS API Call via CloudTrail";
+    let mut event = envelope(&format!("aws.{service}"), kind, at, json!([]), detail);
+    if let Some(event) = event.as_object_mut() {
+        event.insert("account".to_owned(), json!(account));
+        event.insert("region".to_owned(), json!(region));
+    }
+    bytes(&event)
 }
 
 /// The reconciler's wake-up.
