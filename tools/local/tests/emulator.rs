@@ -259,6 +259,7 @@ async fn the_emulator_and_its_gateway_keep_their_contract() {
     calls_to_the_fleet_need_rights(&world).await;
     sessions_are_known(&world).await;
     conditions_hold(&world).await;
+    calls_are_told_as_cloudtrail_tells(&mut world);
     a_pushed_image_is_an_event(&mut world).await;
 }
 
@@ -408,6 +409,29 @@ async fn conditions_hold(world: &World) {
             .allowed(&function, "iam:GetRole", &role("web-task"))
             .await
     );
+}
+
+/// Who called, and whether it was refused; calls that only read are not told.
+fn calls_are_told_as_cloudtrail_tells(world: &mut World) {
+    let mut told = Vec::new();
+    while let Ok(event) = world.events.try_recv() {
+        assert_eq!(event["detail-type"], "AWS API Call via CloudTrail");
+        let text = |path: &str| {
+            event
+                .pointer(path)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        assert_eq!(text("/detail/eventName").as_deref(), Some("CreateCluster"));
+        let who = text("/detail/userIdentity/arn").unwrap();
+        told.push((who, text("/detail/errorCode")));
+    }
+    let refused = Some("AccessDeniedException".to_owned());
+    let expected = [
+        (format!("arn:aws:iam::{ACCOUNT}:user/alice"), refused),
+        (format!("arn:aws:iam::{ACCOUNT}:root"), None),
+    ];
+    assert_eq!(told.get(..2), Some(&expected[..]), "{told:?}");
 }
 
 async fn a_pushed_image_is_an_event(world: &mut World) {
