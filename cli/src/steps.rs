@@ -43,6 +43,12 @@ impl Steps<'_> {
             Ahead::UnderWay { active } => self.under_way(stage, &active),
             Ahead::Waits { on } => self.waits(stage, on),
             Ahead::Runs => self.runs(stage),
+            Ahead::Drifted => {
+                let expected = self.release.number;
+                let typed = self.against(stage, &WaitingOn::Drift { expected });
+                let what = "something else runs there: a person has to say what becomes of it";
+                vec![self.step(stage, what, typed)]
+            }
             Ahead::NeedsPromotion { on } => {
                 let typed = format!("lastgood promote {}", self.place(stage));
                 let mut steps = vec![self.step(

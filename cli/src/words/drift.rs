@@ -23,7 +23,7 @@ pub(super) fn drifted(
     others: &[Content],
     by: Option<&ApiCall>,
 ) -> String {
-    let by = by.map(|call| format!(": {}", call.words()));
+    let by = by.map(|call| format!(": {}", call.who()));
     format!(
         "{stage} drifted from release {expected}, it runs {}{}",
         contents(others),
@@ -54,7 +54,7 @@ pub(crate) fn perils(all: &[Peril]) -> String {
 
 /// A stage's drift, for its row.
 pub(crate) fn drift(drift: &Drift, times: &Times) -> String {
-    let by = drift.by.as_ref().map(|call| format!(": {}", call.words()));
+    let by = drift.by.as_ref().map(|call| format!(": {}", call.who()));
     format!(
         "drifted from release {} since {}, runs {}{}",
         drift.expected,
@@ -69,10 +69,17 @@ fn contents(others: &[Content]) -> String {
     short.join(", ")
 }
 
-/// A digest by its beginning, as people know it; an object whole.
+/// A digest by its beginning, as people know it; an object by the beginning of its
+/// version.
 fn short(content: &str) -> String {
-    match content.strip_prefix("sha256:") {
-        Some(digest) => format!("sha256:{}", digest.get(..12).unwrap_or(digest)),
+    if let Some(digest) = content.strip_prefix("sha256:") {
+        return format!("sha256:{}", digest.get(..12).unwrap_or(digest));
+    }
+    match content.rsplit_once('@') {
+        Some((object, version)) => {
+            let version = version.get(..8).unwrap_or(version);
+            format!("{object}@{version}")
+        }
         None => content.to_owned(),
     }
 }

@@ -41,14 +41,19 @@ impl ApiCall {
     /// Who, from where and what, for people.
     #[must_use]
     pub fn words(&self) -> String {
-        let asked = self.asked.as_deref().map(|asked| format!(" ({asked})"));
-        format!(
-            "{} called {}{} from {}",
-            self.by.short(),
-            self.action,
-            asked.unwrap_or_default(),
-            self.from
-        )
+        self.told(self.asked.as_deref())
+    }
+
+    /// The same without what was asked for: said where what came of it is said.
+    #[must_use]
+    pub fn who(&self) -> String {
+        self.told(None)
+    }
+
+    fn told(&self, asked: Option<&str>) -> String {
+        let asked = asked.map(|asked| format!(" ({asked})")).unwrap_or_default();
+        let (by, action, from) = (self.by.short(), &self.action, &self.from);
+        format!("{by} called {action}{asked} from {from}")
     }
 }
 

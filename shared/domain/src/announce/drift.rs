@@ -36,7 +36,7 @@ pub(super) fn drifted(
 ) -> Told {
     let runs: Vec<&str> = others.iter().map(|content| content.0.as_str()).collect();
     let runs = format!("It runs {}.", runs.join(", "));
-    let who = by.map(|call| format!(" {}.", call.words()));
+    let who = by.map(|call| format!(" {}.", call.who()));
     Told {
         detail: Some(runs + &who.unwrap_or_default()),
         next: Some(format!(

@@ -31,6 +31,8 @@ pub enum Ahead {
     },
     /// It runs there: nothing has to happen.
     Runs,
+    /// It should run there, and something else does: a person has to say what becomes of that.
+    Drifted,
     /// Nothing offers it there by itself. A person may, and then it waits for this.
     NeedsPromotion {
         /// For what.
@@ -70,6 +72,9 @@ pub fn ahead(
     }
     if stage.runs == Some(release.number) && stage.active.is_none() {
         return Ok(Ahead::Runs);
+    }
+    if stage.should_run() == Some(release.number) && stage.active.is_none() {
+        return Ok(Ahead::Drifted);
     }
     promoted(pipeline, name, release, now)
 }

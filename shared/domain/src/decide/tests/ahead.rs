@@ -166,6 +166,19 @@ fn a_rollback_is_about_the_release_that_comes_back_too() {
 }
 
 #[test]
+fn what_should_run_on_a_drifted_stage_waits_for_a_person_to_say_what_becomes_of_it() {
+    let mut story = Story::released_everywhere(2);
+    assert_eq!(of(&story, "production", 2), Ahead::Runs);
+    story.drifts("production");
+    assert_eq!(of(&story, "production", 2), Ahead::Drifted);
+    story.restore("production");
+    assert!(matches!(
+        of(&story, "production", 2),
+        Ahead::UnderWay { .. }
+    ));
+}
+
+#[test]
 fn asking_ahead_decides_nothing() {
     let story = Story::released_everywhere(3);
     let before = story.pipeline.clone();
