@@ -26,6 +26,8 @@ const SOURCES_WITHIN: Duration = Duration::from_secs(20);
 /// Most services whose targets are compared in one run: what bounds how much a large house asks of
 /// ECS and CodeDeploy within a minute.
 const COMPARED_MAX: usize = 20;
+/// No further service is compared after so long; those that are left are still due a minute later.
+const COMPARED_WITHIN: Duration = Duration::from_secs(15);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -47,14 +49,27 @@ async fn tick(house: &House, event: &RawValue) -> Result<(), Failed> {
             trouble = Err(failed);
         }
     }
-    let uncompared = house.ledger.uncompared(now, COMPARED_MAX).await;
-    for service in uncompared.map_err(|error| Failed::report(&error))? {
+    let compared = compare_all(house).await;
+    let sources = sources(house).await;
+    trouble.and(compared).and(sources)
+}
+
+/// A service that cannot be compared keeps no other waiting.
+async fn compare_all(house: &House) -> Result<(), Failed> {
+    let begun = Instant::now();
+    let now = house.clock.now();
+    let due = house.ledger.uncompared(now, COMPARED_MAX).await;
+    let mut trouble = Ok(());
+    for service in due.map_err(|error| Failed::report(&error))? {
+        if begun.elapsed() > COMPARED_WITHIN {
+            tracing::warn!(%service, "its targets are compared a minute later");
+            break;
+        }
         if let Err(failed) = compare(house, service).await {
             trouble = Err(failed);
         }
     }
-    let sources = sources(house).await;
-    trouble.and(sources)
+    trouble
 }
 
 /// A source that cannot be looked through is due again by itself: no reason to repeat the tick.

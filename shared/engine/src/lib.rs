@@ -6,6 +6,7 @@
 //! behind [`Ledger`], [`Platform`] and [`Announcer`] may be DynamoDB, ECS and CodeDeploy, or
 //! memory.
 
+mod behind;
 pub mod carry_out;
 pub mod converse;
 pub mod inspect;
