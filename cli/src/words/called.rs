@@ -13,9 +13,7 @@ pub(super) fn called(call: &Call) -> String {
             )
         }
         Call::RollbackFailed { to, problem } => format!("the rollback to {to} failed: {problem}"),
-        Call::StillFiring { alarms } => {
-            format!("rolled back, and still firing: {}", alarms.join(", "))
-        }
+        Call::StillFiring { alarms } => format!("still firing: {}", alarms.join(", ")),
         Call::TooManyRollbacks { count } => {
             format!("{count} automatic rollbacks within a day, so it is frozen")
         }

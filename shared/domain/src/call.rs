@@ -29,7 +29,7 @@ pub enum Call {
         /// What went wrong.
         problem: String,
     },
-    /// Rolled back, and the alarm still fires.
+    /// The rollback or the bake is long over, and the alarm still fires.
     StillFiring {
         /// The alarms.
         alarms: Vec<String>,

@@ -421,11 +421,9 @@ fn called(stage: &StageName, call: &Call) -> Told {
             "the rollback to it failed".to_owned(),
             Some(problem.clone()),
         ),
-        Call::StillFiring { alarms } => urgent(
-            None,
-            format!("rolled back, and still firing: {}", alarms.join(", ")),
-            None,
-        ),
+        Call::StillFiring { alarms } => {
+            urgent(None, format!("still firing: {}", alarms.join(", ")), None)
+        }
         Call::TooManyRollbacks { count } => urgent(
             None,
             format!("{count} automatic rollbacks within a day: frozen"),

@@ -406,19 +406,20 @@ fn baking(draft: &mut Draft, sight: &Sight<'_>, active: &Active, until: Timestam
         .stage(sight.name)
         .map(|(config, _)| draft.pipeline.firing(config));
     let firing = firing.unwrap_or_default();
-    if !firing.is_empty() {
+    if let Some(alarm) = firing.first().cloned() {
         // It was pushed through its alarm, or the alarm is older than it: it runs, and proved
         // nothing.
+        let why = Reason::AlarmFiringBefore { alarm };
         let what = What::Unproven {
             stage: sight.name.clone(),
             deployment: active.offer.id.clone(),
             release: active.offer.release,
         };
-        draft.write(what, Reason::AlarmNoted);
+        draft.write(what, why.clone());
         let call = Call::StillFiring { alarms: firing };
         let stage = sight.name.clone();
-        draft.write(What::PersonCalled { stage, call }, Reason::AlarmNoted);
-        return Reason::AlarmNoted;
+        draft.write(What::PersonCalled { stage, call }, why.clone());
+        return why;
     }
     if runs(draft, sight.running, active.offer.release) {
         succeed(draft, sight.name, active, Reason::BakeEnded);

@@ -257,6 +257,9 @@ fn a_fix_under_which_the_alarm_still_fires_proves_nothing() {
     story.finishes("dev");
     story.bake_ends("dev");
     assert_eq!(story.wrote(), ["unproven", "person_called"]);
+    let alarm = "web-dev-5xx".to_owned();
+    let why = &story.ledger.last().unwrap().entry.why;
+    assert_eq!(*why, Reason::AlarmFiringBefore { alarm });
     assert_eq!(story.state("dev").runs, Some(release(1)));
     assert_eq!(story.state("dev").last_good(), None);
 }
