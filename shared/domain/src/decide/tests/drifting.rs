@@ -5,7 +5,7 @@ use crate::Timestamp;
 use crate::alarm::AlarmState;
 use crate::artefact::{Artefact, Content};
 use crate::drift::{ApiCall, Drift};
-use crate::entry::{Purpose, What};
+use crate::entry::{Drop, Purpose, What};
 use crate::fact::{Called, Compared, Despite, Fact, Request, Running};
 use crate::name::Identity;
 use crate::pipeline::{Stage, WaitingOn};
@@ -71,6 +71,14 @@ fn drifted() -> Story {
 
 fn drift<'a>(story: &'a Story, name: &str) -> Option<&'a Drift> {
     story.state(name).drift.as_ref()
+}
+
+/// How the offer ended that was dropped last.
+fn last_end(story: &Story) -> Drop {
+    match &story.ledger.last().unwrap().entry.what {
+        What::Dropped { end, .. } => end.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -282,6 +290,8 @@ fn a_release_that_waits_is_adopted_where_it_waits() {
     story.adopt("production", Some(Story::artefact(2)));
     assert_eq!(story.wrote(), ["adopted", "dropped"]);
     assert!(story.state("production").waiting.is_empty());
+    let end = last_end(&story);
+    assert!(matches!(end, Drop::Cancelled { .. }), "{end:?}");
 }
 
 #[test]
@@ -291,6 +301,7 @@ fn what_was_adopted_is_not_undone_by_an_older_release_that_waits() {
     story.upload(2);
     story.adopt("dev", Some(Story::artefact(7)));
     assert_eq!(story.wrote(), ["released", "adopted", "dropped"]);
+    assert_eq!(last_end(&story), Drop::Superseded { by: release(3) });
     assert!(story.active("dev").is_none());
     story.upload(4);
     assert!(story.active("dev").is_some(), "what is newer goes on");
@@ -326,8 +337,8 @@ fn a_script_that_is_refused_over_and_over_is_told_once_an_hour() {
     let mut story = Story::released_everywhere(1);
     for (id, minutes, expected) in [
         ("call-1", 0, Reason::CallRecorded),
-        ("call-2", 1, Reason::CallKnown),
-        ("call-3", 60, Reason::CallRecorded),
+        ("call-2", 59, Reason::CallKnown),
+        ("call-3", 1, Reason::CallRecorded),
     ] {
         story.jump(minutes);
         let mut call = Story::call(id, story.now);
@@ -336,6 +347,27 @@ fn a_script_that_is_refused_over_and_over_is_told_once_an_hour() {
     }
     story.called("production", Story::call("call-4", story.now));
     assert_eq!(story.wrote(), ["call_seen"], "what is granted is another");
+}
+
+#[test]
+fn what_is_refused_to_another_or_otherwise_is_told_at_once() {
+    let mut story = Story::released_everywhere(1);
+    for (id, by, action, refused, expected) in [
+        ("1", MIRA, "ecs:UpdateService", "AccessDenied", true),
+        ("2", MIRA, "ecs:UpdateService", "AccessDenied", false),
+        ("3", ALICE, "ecs:UpdateService", "AccessDenied", true),
+        ("4", MIRA, "ecs:DeleteService", "AccessDenied", true),
+        ("5", MIRA, "ecs:UpdateService", "ClusterNotFound", true),
+    ] {
+        let call = ApiCall {
+            action: action.into(),
+            by: Identity(by.into()),
+            refused: Some(refused.into()),
+            ..Story::call(id, story.now)
+        };
+        let reason = story.called("production", call);
+        assert_eq!(reason == Reason::CallRecorded, expected, "{id}: {reason:?}");
+    }
 }
 
 #[test]
@@ -378,7 +410,7 @@ fn a_call_that_cloudtrail_tells_late_is_added_to_the_drift_it_made() {
 fn an_old_call_is_not_what_made_the_drift() {
     let mut story = Story::released_everywhere(1);
     story.called("production", Story::call("call-1", story.now));
-    story.jump(61);
+    story.jump(60);
     story.drifts("production");
     assert_eq!(drift(&story, "production").unwrap().by, None);
 }
