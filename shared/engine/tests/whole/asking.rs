@@ -130,3 +130,15 @@ async fn an_alarm_that_fires_while_it_comes_to_be_watched_is_believed() {
     let believed = whole.pipeline().await.alarms[&alarm].state;
     assert_eq!(believed, AlarmState::Alarm);
 }
+
+#[tokio::test]
+async fn an_alarm_that_is_as_it_was_seen_costs_a_new_configuration_no_further_turn() {
+    let mut whole = Whole::new().await;
+    whole.alarm_changes(AlarmState::Ok).await;
+    let Fact::Asked(asked) = configure(config(&whole.service, "web-5xx"), "request-2") else {
+        panic!("a request is asked");
+    };
+    let service = whole.service.clone();
+    let turned = whole.receive(Input::Asked { service, asked }).await;
+    assert_eq!(turned.unwrap().len(), 1, "the configuration's own");
+}

@@ -11,6 +11,7 @@ use domain::hint::{CallTarget, Input, Subject};
 use domain::peril::Peril;
 use domain::reason::Verdict;
 use domain::{Hint, Identity, Reason};
+use engine::memory::contract::config;
 use engine::{Ledger, PlatformError};
 
 use crate::world::Whole;
@@ -195,6 +196,32 @@ async fn a_call_that_names_only_a_deployment_is_told_where_that_deployment_is() 
         whole.receive(Input::Hint(hint)).await.unwrap();
         assert_eq!(whole.stage().await.calls.len(), written, "{deployment}");
     }
+}
+
+#[tokio::test]
+async fn a_stage_that_deploys_is_not_asked_what_it_runs_when_somebody_calls() {
+    let mut whole = Whole::new().await;
+    whole.good("v1").await;
+    whole.upload("v2").await;
+    let call = ApiCall {
+        id: "6afced70".into(),
+        at: whole.now(),
+        action: "codedeploy:CreateDeployment".into(),
+        by: Identity("arn:aws:iam::111122223333:user/mira".into()),
+        from: "203.0.113.10".into(),
+        asked: None,
+        refused: None,
+    };
+    let subject = config(&whole.service, "web-5xx").stages[0].subject();
+    let hint = Hint::Call {
+        target: CallTarget::Subject(subject),
+        call: Box::new(call),
+    };
+    let trouble = PlatformError::Transient("nobody is to meet it".into());
+    whole.platform.world.borrow_mut().trouble.push(trouble);
+    whole.receive(Input::Hint(hint)).await.unwrap();
+    assert_eq!(whole.stage().await.calls.len(), 1, "the call is told");
+    assert_eq!(whole.platform.world.borrow().trouble.len(), 1);
 }
 
 #[tokio::test]

@@ -108,6 +108,21 @@ async fn an_image_whose_event_was_lost_becomes_a_release_when_the_source_is_due(
 }
 
 #[tokio::test]
+async fn looking_through_tells_how_much_was_new() {
+    let shop = Shop::new().await;
+    shop.minutes(1).await;
+    let look = async || {
+        let new = look_through(&shop.ledger, &shop.platform, &shop.clock, &shop.service);
+        new.await.unwrap()
+    };
+    for tag in ["main-2", "main-3"] {
+        shop.push(tag, &format!("sha256:{tag}"));
+    }
+    assert_eq!(look().await, 2);
+    assert_eq!(look().await, 0, "it is known now");
+}
+
+#[tokio::test]
 async fn a_source_is_looked_through_every_five_minutes_and_not_more_often() {
     let shop = Shop::new().await;
     assert_eq!(shop.minutes(61).await, 13);
