@@ -80,12 +80,13 @@ fn most(pipeline: &Pipeline) -> Option<Severity> {
     }
 }
 
-/// What the scan of an offer that waits still has to bring.
+/// What the scan of a release that waits still has to bring. What goes back is held by no scan: its
+/// caller does not ask.
 pub(super) fn hold(pipeline: &Pipeline, offer: &Offer) -> Option<WaitingOn> {
     most(pipeline)?;
     let release = pipeline.releases.get(&offer.release)?;
     let is_scanned = matches!(release.artefact, Artefact::Image { .. });
-    if !is_scanned || offer.purpose == Purpose::Rollback || offer.despite.findings.is_some() {
+    if !is_scanned || offer.despite.findings.is_some() {
         return None;
     }
     match pipeline.scans.get(&offer.release) {

@@ -122,6 +122,19 @@ fn nobody_is_asked_to_approve_what_a_scan_may_yet_refuse() {
 }
 
 #[test]
+fn what_is_no_image_of_ecr_waits_for_no_scan_when_its_service_comes_to_ask_for_scans() {
+    let mut story = Story::new();
+    story.upload(1);
+    story.becomes_good("dev");
+    story.becomes_good("test");
+    let config = Box::new(scanned_config());
+    let found = Vec::new();
+    story.ask(ALICE, Request::Configure { config, found });
+    let on = waits_on(&story, "production");
+    assert!(matches!(on, Some(WaitingOn::Approval { .. })), "{on:?}");
+}
+
+#[test]
 fn without_a_word_about_severity_no_scan_is_asked_for() {
     let mut config = config();
     config.source = Source::Ecr {
@@ -147,7 +160,7 @@ fn a_scan_of_which_nothing_is_heard_is_asked_for_and_ever_more_rarely() {
     let mut story = pushed();
     let begun = story.now;
     assert_eq!(due_at(&story.pipeline), Some(after(begun, SCAN_WITHIN)));
-    let mut looks = 0;
+    let mut looks = Vec::new();
     while story.now < after(begun, SignedDuration::from_hours(24)) {
         let due = due_at(&story.pipeline).unwrap();
         assert!(due > story.now, "not without a pause");
@@ -155,9 +168,11 @@ fn a_scan_of_which_nothing_is_heard_is_asked_for_and_ever_more_rarely() {
         story.now = due;
         story.scan(1, ScanFound::Pending);
         assert_eq!(story.wrote(), ["scanned"]);
-        looks += 1;
+        looks.push(story.now.duration_since(begun).as_mins());
     }
-    assert!((20..40).contains(&looks), "{looks}");
+    let first_hour: Vec<i64> = looks.iter().copied().filter(|at| *at < 60).collect();
+    assert_eq!(first_hour, [1, 2, 3, 4, 6, 10, 15, 22, 34, 51]);
+    assert!((20..40).contains(&looks.len()), "{}", looks.len());
 }
 
 #[test]
