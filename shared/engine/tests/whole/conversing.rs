@@ -351,6 +351,19 @@ async fn a_webhook_hears_fewer_messages_that_say_all_by_themselves() {
 }
 
 #[tokio::test]
+async fn a_chat_that_asks_for_patience_is_left_alone_for_as_long_as_it_said() {
+    let scene = Scene::new(book(vec![waits("production", 17)]), Says::Everything);
+    scene.room.one_fails_of.set(1);
+    assert!(scene.hint(1).await.is_err(), "it asks for a second");
+    scene.room.one_fails_of.set(0);
+    for (seconds, told) in [(0, Told::NotYet), (1, Told::NotYet), (1, Told::All)] {
+        scene.clock.jump(SignedDuration::from_secs(seconds));
+        assert_eq!(scene.hint(1).await.unwrap(), told, "{seconds} s later");
+    }
+    assert_eq!(scene.room.messages.borrow().len(), 1);
+}
+
+#[tokio::test]
 async fn ten_thousand_announcements_arrive_in_order_though_half_of_all_calls_fail() {
     const ANNOUNCEMENTS: u64 = 10_000;
     let whats = (0..ANNOUNCEMENTS).map(|index| {

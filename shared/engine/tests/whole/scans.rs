@@ -21,6 +21,11 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
+        Self::letting_in(Some(Severity::High)).await
+    }
+
+    /// A shop whose service file lets so much in, or asks for no scans.
+    async fn letting_in(max_severity: Option<Severity>) -> Self {
         let shop = Self {
             ledger: MemoryLedger::default(),
             platform: MemoryPlatform::default(),
@@ -32,7 +37,7 @@ impl Shop {
             region: "ap-south-1".parse().unwrap(),
             repository: "shop/web".to_owned(),
             tags: vec!["main-*".to_owned()],
-            max_severity: Some(Severity::High),
+            max_severity,
         };
         let config = ServiceConfig {
             source,
@@ -178,4 +183,14 @@ async fn a_scan_that_tells_nothing_new_writes_nothing() {
     shop.told_of("sha256:1").await;
     shop.told_of("sha256:of-another-image").await;
     assert_eq!(shop.pipeline().await.seq, before);
+}
+
+#[tokio::test]
+async fn a_scan_that_nobody_asked_for_is_not_looked_at() {
+    let shop = Shop::letting_in(None).await;
+    shop.push().await;
+    let trouble = PlatformError::Transient("nobody is to meet it".to_owned());
+    shop.platform.world.borrow_mut().trouble.push(trouble);
+    shop.told_of("sha256:1").await;
+    assert_eq!(shop.platform.world.borrow().trouble.len(), 1);
 }
