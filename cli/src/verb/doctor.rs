@@ -254,7 +254,8 @@ async fn ledger(session: &Session, platform: Option<&AwsPlatform>) -> Vec<Findin
                 continue;
             }
         };
-        let stages = loaded.pipeline.config.map(|config| config.stages.clone());
+        let config = loaded.pipeline.config.as_ref();
+        let stages = config.map(|config| config.stages.clone());
         for stage in stages.unwrap_or_default() {
             let about = alarms(platform, service, &stage).await;
             if about.is_empty() {

@@ -41,7 +41,10 @@ impl Verify {
     pub(crate) async fn run(self, session: &Session) -> Result<Report, Failure> {
         let ledger = session.ledger().await?;
         let services = match self.service {
-            Some(service) => vec![book::pipeline(&ledger, &service).await?.service],
+            Some(service) => {
+                let pipeline = book::pipeline(&ledger, &service).await?;
+                vec![pipeline.service.clone()]
+            }
             None => ledger.services().await.map_err(book::failure)?,
         };
         verified(&ledger, &services).await
@@ -104,7 +107,7 @@ async fn one(ledger: &impl Ledger, service: &ServiceName) -> Result<Verified, Fa
     Ok(Verified {
         service: service.clone(),
         entries: fold.folded.seq,
-        head: fold.folded.head,
+        head: fold.folded.head.clone(),
         problem,
     })
 }
@@ -192,7 +195,10 @@ mod tests {
     async fn a_true_ledger_is_sound() {
         let story = Story::told().await;
         let report = verified(&story.ledger, &[web()]).await.unwrap();
-        let (seq, head) = (story.pipeline().await.seq, story.pipeline().await.head);
+        let (seq, head) = (
+            story.pipeline().await.seq,
+            story.pipeline().await.head.clone(),
+        );
         assert_eq!(report.exit, Exit::Done);
         assert_eq!(
             report.text,

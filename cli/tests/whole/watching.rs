@@ -291,15 +291,16 @@ async fn what_differs_ends_with_7_only_when_asked() {
 async fn crowded() -> Table {
     let table = Table::start();
     let mut pipeline = Story::told().await.pipeline().await;
-    let config = std::sync::Arc::make_mut(pipeline.config.as_mut().unwrap());
+    let snapshot: &mut domain::pipeline::Snapshot = &mut pipeline;
+    let config = std::sync::Arc::make_mut(snapshot.config.as_mut().unwrap());
     let (dev, production) = (config.stages[0].clone(), config.stages[1].clone());
     for (at, name) in ["test", "staging"].into_iter().enumerate() {
         let name: domain::StageName = name.parse().unwrap();
         let mut stage = dev.clone();
         stage.name = name.clone();
         config.stages.insert(1 + at, stage);
-        let state = pipeline.stages[&dev.name].clone();
-        pipeline.stages.insert(name, state);
+        let state = snapshot.stages[&dev.name].clone();
+        snapshot.stages.insert(name, state);
     }
     assert_eq!(pipeline.stages.len(), 4, "{}", production.name);
     for number in 0..300 {

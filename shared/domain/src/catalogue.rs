@@ -87,33 +87,27 @@ pub struct News {
 /// Compares what is listed now with what was there before.
 #[must_use]
 pub fn news(source: &Source, catalogue: &Catalogue, listed: &[Listed]) -> News {
-    let mut wanted: Vec<&Listed> = listed
+    let wanted = listed
         .iter()
         .filter(|listed| is_wanted(source, &listed.tag))
-        .collect();
-    let Some(seen) = &catalogue.seen else {
-        return News {
-            known: wanted.into_iter().map(Mark::of).collect(),
-            new: Vec::new(),
-            more: false,
-        };
+        .map(|listed| (Mark::of(listed), listed));
+    let is_known = |mark: &Mark| {
+        catalogue
+            .seen
+            .as_ref()
+            .is_none_or(|seen| seen.contains(mark))
     };
-    let is_known = |listed: &&Listed| seen.contains(&Mark::of(listed));
-    let known = wanted
-        .iter()
-        .copied()
-        .filter(is_known)
-        .map(Mark::of)
-        .collect();
-    wanted.retain(|listed| !is_known(listed));
-    wanted.sort_by_cached_key(|listed| (listed.pushed_at, natural(&listed.tag)));
-    let more = wanted.len() > NEWS_MAX;
-    let new = wanted
-        .into_iter()
-        .take(NEWS_MAX)
-        .filter_map(|listed| Some((Mark::of(listed), hint(source, listed)?)))
-        .collect();
-    News { known, new, more }
+    let (known, mut new): (Vec<_>, Vec<_>) = wanted.partition(|(mark, _)| is_known(mark));
+    new.sort_by_cached_key(|(_, listed)| (listed.pushed_at, natural(&listed.tag)));
+    let more = new.len() > NEWS_MAX;
+    let new = new.into_iter().take(NEWS_MAX);
+    News {
+        known: known.into_iter().map(|(mark, _)| mark).collect(),
+        new: new
+            .filter_map(|(mark, listed)| Some((mark, hint(source, listed)?)))
+            .collect(),
+        more,
+    }
 }
 
 /// Whether a tag makes a release of a source's images.

@@ -1,8 +1,9 @@
 //! The snapshot: what the rules need to know of a service, and nothing that grows with its history.
 //! How it changes is in [`mod@crate::apply`], what is decided on it in [`mod@crate::decide`].
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,9 +35,35 @@ pub const REQUESTS_KEPT: usize = 40;
 /// Times of arrivals kept, to recognise a flood.
 pub const ARRIVALS_KEPT: usize = 100;
 
-/// A service's snapshot. Its version is the number of its last entry.
+/// A service's pipeline, as a [`Snapshot`] of it. Copies share the snapshot until one of them is
+/// changed: most facts change nothing, and a decision is made on a copy.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pipeline(Arc<Snapshot>);
+
+impl Deref for Pipeline {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+impl DerefMut for Pipeline {
+    fn deref_mut(&mut self) -> &mut Snapshot {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the rules need to know of a service. Its version is the number of its last entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pipeline {
+pub struct Snapshot {
     /// [`SNAPSHOT_FORMAT`] at the time of writing.
     pub format: u32,
     /// The service.
@@ -46,7 +73,7 @@ pub struct Pipeline {
     /// The hash of the last entry.
     pub head: Hash,
     /// The configuration; none before a service was described. Shared, as releases are: a snapshot
-    /// is copied for every decision, and these never change.
+    /// is copied for every decision that changes it, and these never change.
     pub config: Option<Arc<ServiceConfig>>,
     /// The number of the newest release; 0 before the first.
     pub last_release: u64,
@@ -391,7 +418,7 @@ impl Pipeline {
     /// A service nobody has described yet.
     #[must_use]
     pub fn new(service: ServiceName) -> Self {
-        Self {
+        Self(Arc::new(Snapshot {
             format: SNAPSHOT_FORMAT,
             service,
             seq: 0,
@@ -408,9 +435,11 @@ impl Pipeline {
             flood_told_at: None,
             switch: Switch::default(),
             telling_since: None,
-        }
+        }))
     }
+}
 
+impl Snapshot {
     /// A stage's configuration and state, when it is configured.
     #[must_use]
     pub fn stage(&self, name: &StageName) -> Option<(&StageConfig, &Stage)> {

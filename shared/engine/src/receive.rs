@@ -56,8 +56,9 @@ pub async fn receive(
             }
         }
     }
-    if let (Some(config), Some(done)) = (configured, turned.first().cloned()) {
-        turned.extend(hear(ledger, platform, clock, &config, &done).await?);
+    if let (Some(config), Some(done)) = (configured, turned.first()) {
+        let heard = hear(ledger, platform, clock, &config, done).await?;
+        turned.extend(heard);
     }
     if let Some(switch) = turned.iter().find_map(to_spread) {
         // The switch holds already, and it is due to be spread again until all were told.

@@ -26,7 +26,7 @@ pub async fn look_through(
         return Ok(0);
     };
     let pipeline = ledger.load(service, &Mention::Nothing).await?.pipeline;
-    let source = pipeline.config.map(|config| config.source.clone());
+    let source = pipeline.config.as_ref().map(|config| config.source.clone());
     // Configured anew this very moment: the next look has the catalogue that belongs to it.
     let Some(source) = source.filter(|source| key(source).as_ref() == Some(&catalogue.of)) else {
         return Ok(0);

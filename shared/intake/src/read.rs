@@ -34,8 +34,13 @@ pub(crate) fn event<'a, T: Deserialize<'a>>(
     json(bytes, "")
 }
 
-/// Reads JSON that stands at `path` of an event.
+/// Reads JSON that stands at `path` of an event. Noting where one is costs as much again as
+/// reading, so only what cannot be read is read a second time, to say where.
 pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], path: &str) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).or_else(|_| located(bytes, path))
+}
+
+fn located<'a, T: Deserialize<'a>>(bytes: &'a [u8], path: &str) -> Result<T, Refusal> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = join(path, &error.path().to_string());

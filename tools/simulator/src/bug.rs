@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use domain::alarm::{AlarmSeen, Voice};
 use domain::config::{Gate, Source};
 use domain::fact::{Progress, Running};
+use domain::pipeline::Snapshot;
 use domain::{Artefact, Timestamp};
 use engine::Loaded;
 
@@ -94,7 +95,7 @@ pub(crate) fn find(bug: Bug) -> anyhow::Result<Option<(u64, String)>> {
 impl Bug {
     /// What a handler reads under this bug.
     pub(crate) fn distort(self, loaded: &mut Loaded) {
-        let pipeline = &mut loaded.pipeline;
+        let pipeline: &mut Snapshot = &mut loaded.pipeline;
         let stages = pipeline.stages.values_mut();
         let config = pipeline.config.as_mut().map(Arc::make_mut);
         match self {

@@ -88,7 +88,7 @@ impl World {
             } else {
                 2
             };
-            self.soon(most, Event::Begin(delivery.clone()));
+            self.soon(most, Event::Begin(Box::new(delivery.clone())));
         }
     }
 
@@ -110,7 +110,7 @@ impl World {
         if !hook.back {
             delivery.to = to;
         }
-        self.soon(2, Event::Begin(delivery));
+        self.soon(2, Event::Begin(Box::new(delivery)));
     }
 
     /// What follows from a handler's end; `None` when it was killed.
@@ -180,7 +180,7 @@ impl World {
         let now = self.shared.now.get();
         if delivery.tries < TRIES_MAX {
             let pause = SignedDuration::from_mins(i64::from(delivery.tries));
-            self.at(due::after(now, pause), Event::Begin(delivery));
+            self.at(due::after(now, pause), Event::Begin(Box::new(delivery)));
             return;
         }
         self.shared.path("an invocation became a dead letter");
@@ -189,7 +189,7 @@ impl World {
             self.dead.push(delivery);
         } else {
             // An operator looks, and sends it again.
-            self.soon(3600, Event::Begin(delivery));
+            self.soon(3600, Event::Begin(Box::new(delivery)));
         }
     }
 
@@ -207,7 +207,7 @@ impl World {
             | None => String::new(),
         };
         if answer.contains("IN_PROGRESS") {
-            self.soon(30, Event::Begin(delivery));
+            self.soon(30, Event::Begin(Box::new(delivery)));
             return;
         }
         let goes_on = answer.contains("SUCCEEDED");

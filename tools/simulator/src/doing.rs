@@ -361,7 +361,7 @@ impl World {
             Some(503 | 500) | None => {
                 request.tries += 1;
                 if request.tries < TRIES_MAX && !request.answered {
-                    self.soon(60, Event::Begin(delivery));
+                    self.soon(60, Event::Begin(Box::new(delivery)));
                 }
             }
             Some(_) => {

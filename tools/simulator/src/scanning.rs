@@ -31,7 +31,7 @@ impl World {
         for (at, _) in &comes_to {
             let bytes = render::scanned(repository, digest, *at);
             let told = Delivery::new(Function::ImagePushed, bytes);
-            self.at(*at, Event::Send(told));
+            self.at(*at, Event::Send(Box::new(told)));
         }
         let mut cloud = self.shared.cloud.borrow_mut();
         cloud.registry.begin_scan(artefact.content(), comes_to);

@@ -127,6 +127,7 @@ impl Stream {
     pub(crate) fn begin(&mut self) -> Vec<(Function, usize)> {
         let mut begun = Vec::new();
         for (at, shard) in self.shards.iter_mut().enumerate() {
+            shard.forget_what_was_read();
             for cursor in &mut shard.cursors {
                 let mut rest = shard.records.iter().skip(cursor.at);
                 let skipped = rest.position(|record| record.passes(cursor.reader));
@@ -227,6 +228,18 @@ pub(crate) struct Aftermath {
     pub(crate) pause: i64,
     pub(crate) bisected: bool,
     pub(crate) given_up: Option<Rc<Commit>>,
+}
+
+impl Shard {
+    /// What both mappings are past is never read again: it would only hold snapshots of long ago.
+    fn forget_what_was_read(&mut self) {
+        let read = self.cursors.iter().map(|cursor| cursor.at).min();
+        let read = read.unwrap_or(0);
+        if read > 0 {
+            self.records.drain(..read);
+            self.cursors.iter_mut().for_each(|cursor| cursor.at -= read);
+        }
+    }
 }
 
 impl Record {

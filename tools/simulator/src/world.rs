@@ -29,10 +29,11 @@ const HANDLER_MAX: SignedDuration = SignedDuration::from_secs(60);
 pub(crate) const SETTLES_WITHIN: SignedDuration = SignedDuration::from_hours(12);
 
 pub(crate) enum Event {
-    Wake(u64),
-    Begin(Delivery),
+    /// A handler that paused goes on.
+    Wake(Box<Task>),
+    Begin(Box<Delivery>),
     /// Something is told of by an event.
-    Send(Delivery),
+    Send(Box<Delivery>),
     Read(Function, usize),
     Late(LateCall),
     Cloud,
@@ -46,7 +47,8 @@ pub(crate) enum Work {
     Batch(Batch),
 }
 
-struct Task {
+/// A handler at work.
+pub(crate) struct Task {
     work: Work,
     until: Timestamp,
     at: Option<Point>,
@@ -60,7 +62,6 @@ pub(crate) struct World {
     pub(crate) stream: Stream,
     pub(crate) dead: Vec<Delivery>,
     events: BTreeMap<(Timestamp, u64), Event>,
-    tasks: BTreeMap<u64, Task>,
     cloud_at: Option<Timestamp>,
     pub(crate) serial: u64,
     calm: Timestamp,
@@ -80,7 +81,6 @@ impl World {
             stream: Stream::new(),
             dead: Vec::new(),
             events: BTreeMap::new(),
-            tasks: BTreeMap::new(),
             cloud_at: None,
             serial: 0,
             calm: due::after(begin, SignedDuration::from_secs(plan.calm_at)),
@@ -134,7 +134,7 @@ impl World {
             self.shared.say(|| "the faults end".to_owned());
         }
         for delivery in std::mem::take(&mut self.dead) {
-            self.soon(60, Event::Begin(delivery));
+            self.soon(60, Event::Begin(Box::new(delivery)));
         }
         self.restless = Some(self.under_way());
         self.note_rest(self.shared.now.get());
@@ -150,9 +150,9 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Wake(id) => self.poll(id),
-            Event::Begin(delivery) => self.begin(delivery),
-            Event::Send(delivery) => self.deliver(delivery),
+            Event::Wake(task) => self.poll(task),
+            Event::Begin(delivery) => self.begin(*delivery),
+            Event::Send(delivery) => self.deliver(*delivery),
             Event::Read(reader, shard) => self.read(reader, shard),
             Event::Late(call) => {
                 self.shared
@@ -185,7 +185,7 @@ impl World {
             let bytes = render::tick(now);
             self.begin(Delivery::new(Function::Reconciler, bytes));
         }
-        let idle = self.events.is_empty() && self.tasks.is_empty() && !self.shared.foul.get();
+        let idle = self.events.is_empty() && !self.shared.foul.get();
         if idle && !self.anything_due() {
             return;
         }
@@ -317,24 +317,17 @@ impl World {
 
     fn start(&mut self, function: Function, called: Called, work: Work) {
         let ports = Ports::new(&self.shared, function);
-        self.serial += 1;
-        let id = self.serial;
         let until = due::after(self.shared.now.get(), HANDLER_MAX);
         let future = Box::pin(functions::run(ports, called));
-        let task = Task {
+        self.poll(Box::new(Task {
             work,
             until,
             at: None,
             future,
-        };
-        self.tasks.insert(id, task);
-        self.poll(id);
+        }));
     }
 
-    fn poll(&mut self, id: u64) {
-        let Some(mut task) = self.tasks.remove(&id) else {
-            return;
-        };
+    fn poll(&mut self, mut task: Box<Task>) {
         self.shared.here.set(task.at);
         let killed = task.until < self.shared.now.get() || self.shared.strikes(Adversary::Kill);
         if killed {
@@ -352,8 +345,7 @@ impl World {
             Poll::Ready(ended) => self.ended(task.work, Some(ended)),
             Poll::Pending => {
                 let at = due::after(self.shared.now.get(), self.shared.nap.get());
-                self.tasks.insert(id, task);
-                self.at(at, Event::Wake(id));
+                self.at(at, Event::Wake(task));
             }
         }
     }

@@ -68,7 +68,7 @@ fn switch<'a>(key: &Item, at: impl FnOnce(&Item) -> Option<&'a Item>) -> Option<
         return Some(Switch::default());
     };
     match items::read_snapshot(item) {
-        Ok(pipeline) => Some(pipeline.switch),
+        Ok(pipeline) => Some(pipeline.switch.clone()),
         Err(error) => {
             tracing::error!(%error, "the switch for all cannot be read: nothing new is begun");
             None

@@ -17,7 +17,8 @@ use crate::config::ServiceConfig;
 use crate::entry::{Entry, What};
 use crate::name::{EntryId, ReleaseNumber, StageName};
 use crate::pipeline::{
-    ARRIVALS_KEPT, Cause, Freeze, How, Offer, Pipeline, RELEASES_KEPT, REQUESTS_KEPT, Stage,
+    ARRIVALS_KEPT, Cause, Freeze, How, Offer, Pipeline, RELEASES_KEPT, REQUESTS_KEPT, Snapshot,
+    Stage,
 };
 use crate::switch::Switch;
 
@@ -453,15 +454,15 @@ fn push_bounded<T>(list: &mut Vec<T>, item: T, most: usize) {
 
 /// Forgets releases that no stage refers to, but the newest few: the snapshot may not grow with the
 /// length of history.
-fn prune(pipeline: &mut Pipeline) {
-    let newest = pipeline.last_release;
-    let stages = &pipeline.stages;
-    pipeline.releases.retain(|number, _| {
+fn prune(snapshot: &mut Snapshot) {
+    let newest = snapshot.last_release;
+    let stages = &snapshot.stages;
+    snapshot.releases.retain(|number, _| {
         number.0.saturating_add(RELEASES_KEPT) > newest
             || stages.values().any(|stage| refers(stage, *number))
     });
-    let releases = &pipeline.releases;
-    pipeline
+    let releases = &snapshot.releases;
+    snapshot
         .scans
         .retain(|number, _| releases.contains_key(number));
 }

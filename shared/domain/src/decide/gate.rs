@@ -85,8 +85,9 @@ fn end_what_expired(draft: &mut Draft, name: &StageName) {
         })
         .map(|offer| (offer.id.clone(), offer.release))
         .collect();
-    let firing = draft.pipeline.firing(config);
-    let unwell = stage.recovers_until.is_some_and(|until| until <= now) && !firing.is_empty();
+    let recovers = stage.recovers_until.filter(|until| *until <= now);
+    let firing = recovers.map(|_| draft.pipeline.firing(config));
+    let unwell = firing.filter(|firing| !firing.is_empty());
     if thaw {
         draft.write(
             What::Thawed {
@@ -104,8 +105,8 @@ fn end_what_expired(draft: &mut Draft, name: &StageName) {
         };
         draft.write(what, Reason::RequestExpired);
     }
-    if unwell {
-        let call = Call::StillFiring { alarms: firing };
+    if let Some(alarms) = unwell {
+        let call = Call::StillFiring { alarms };
         draft.write(
             What::PersonCalled {
                 stage: name.clone(),

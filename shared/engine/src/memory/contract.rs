@@ -221,7 +221,10 @@ async fn a_new_service_is_empty(ledger: &impl Ledger, name: &str) {
         .load(&name, &Mention::Release(ReleaseNumber(1)))
         .await;
     let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((loaded.pipeline.seq, loaded.pipeline.head), (0, Hash::ZERO));
+    assert_eq!(
+        (loaded.pipeline.seq, &loaded.pipeline.head),
+        (0, &Hash::ZERO)
+    );
     assert_eq!(loaded.recalled, Recalled::Nothing);
     let none = ledger.release(&name, ReleaseNumber(1)).await;
     assert!(matches!(none, Ok(None)), "no release yet");

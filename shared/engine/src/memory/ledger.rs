@@ -93,10 +93,9 @@ impl MemoryLedger {
     pub fn spoil_switch(&self) {
         let mut inner = self.inner.borrow_mut();
         let state = inner.services.entry(ServiceName::everything()).or_default();
-        state.snapshot = Some(Pipeline {
-            format: u32::MAX,
-            ..Pipeline::new(ServiceName::everything())
-        });
+        let mut spoilt = Pipeline::new(ServiceName::everything());
+        spoilt.format = u32::MAX;
+        state.snapshot = Some(spoilt);
     }
 
     /// The stream: every commit's entries, oldest first.

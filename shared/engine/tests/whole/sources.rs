@@ -76,7 +76,7 @@ impl Shop {
             .load(&self.service, &Mention::Nothing)
             .await
             .unwrap();
-        let releases = loaded.pipeline.releases;
+        let releases = &loaded.pipeline.releases;
         assert!(
             releases
                 .keys()

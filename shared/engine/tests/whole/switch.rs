@@ -147,7 +147,8 @@ async fn more_services_than_one_go_tells_are_told_by_the_next() {
         add(&whole, name).await;
     }
     turned_only(&whole).await;
-    let switch = load(&whole, &ServiceName::everything()).await.switch;
+    let everything = load(&whole, &ServiceName::everything()).await;
+    let switch = everything.switch.clone();
     let done = spread(&whole.ledger, &whole.clock, &switch, 2)
         .await
         .unwrap();

@@ -17,7 +17,7 @@ use domain::artefact::Content;
 use domain::chain::Hash;
 use domain::due::after;
 use domain::fact::{Acted, Answer, Progress, Running};
-use domain::pipeline::{Cause, Freeze, Offer, Phase, WaitingOn};
+use domain::pipeline::{Cause, Freeze, Offer, Phase, Snapshot, WaitingOn};
 use domain::{EntryId, Fact, Pipeline, SignedDuration, Timestamp};
 
 use super::date::date;
@@ -71,7 +71,7 @@ fn print(state: &State, out: &mut impl fmt::Write) -> fmt::Result {
         asked: _,
         books,
     } = state;
-    let Pipeline {
+    let Snapshot {
         format: _,
         service: _,
         seq: _,
@@ -88,7 +88,7 @@ fn print(state: &State, out: &mut impl fmt::Write) -> fmt::Result {
         flood_told_at: _,
         switch,
         telling_since,
-    } = pipeline;
+    } = &**pipeline;
     let releases: Vec<_> = releases.keys().collect();
     write!(out, "{releases:?}{scans:?}{stages:?}{alarms:?}{freeze:?}")?;
     write!(out, "{switch:?}{telling_since:?}{uploaded}{now}{sites:?}")?;

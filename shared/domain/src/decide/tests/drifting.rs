@@ -252,7 +252,7 @@ fn adopting_makes_what_runs_the_last_good() {
     assert_eq!(state.runs, Some(release(3)), "it is a release of its own");
     assert_eq!(state.last_good(), Some(release(3)));
     assert!(state.drift.is_none());
-    let earlier = crate::pipeline::Pipeline::stage(&story.pipeline, &stage("test"));
+    let earlier = story.pipeline.stage(&stage("test"));
     assert!(
         earlier.unwrap().1.waiting.is_empty(),
         "it goes nowhere else"

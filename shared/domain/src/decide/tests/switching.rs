@@ -44,7 +44,7 @@ fn thaw(story: &mut Story) -> Reason {
 fn turned() -> Switch {
     let mut story = everything();
     freeze(&mut story, "the network is being moved", None);
-    story.pipeline.switch
+    story.pipeline.switch.clone()
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_pipeline_that_was_told_holds_what_comes_and_lets_it_go_after_the_thaw() {
     let on = web.state("dev").waiting[0].on.clone();
     assert!(matches!(on, Some(WaitingOn::Freeze { .. })), "{on:?}");
     assert_eq!(thaw(&mut switch), Reason::PersonAsked);
-    web.fact(&Fact::Switched(switch.pipeline.switch));
+    web.fact(&Fact::Switched(switch.pipeline.switch.clone()));
     assert_eq!(web.wrote(), ["switch_noted", "start_asked"]);
 }
 
@@ -99,7 +99,7 @@ fn an_older_turn_says_nothing() {
     freeze(&mut switch, "the network is being moved", None);
     let froze = switch.pipeline.switch.clone();
     thaw(&mut switch);
-    web.fact(&Fact::Switched(switch.pipeline.switch));
+    web.fact(&Fact::Switched(switch.pipeline.switch.clone()));
     assert_eq!(web.fact(&Fact::Switched(froze)), Reason::NothingNew);
     web.upload(1);
     assert!(web.active("dev").is_some());
