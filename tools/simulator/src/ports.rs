@@ -19,7 +19,7 @@ use domain::{
 use engine::{AnnounceError, Announcer, Clock, EngineError, LedgerError, Platform, PlatformError};
 
 use crate::adversary::Adversary;
-use crate::audit::Sight;
+use crate::audit::{LOOKED_WITHIN, Sight};
 use crate::bug::Bug;
 use crate::cloud::{Begin, Begun, Kind, Nature, subject_of};
 use crate::point::{Call, Function, Moment, Point};
@@ -218,8 +218,15 @@ fn begin(shared: &Shared, order: &Order, late: Late) -> Answer {
                 .count()
                 > 1
         });
-    // A call that comes late may come after its attempt has ended: AWS has no token against that.
-    if twice && late == Late::No {
+    // A call that comes late may come after its attempt has ended, or after another call looked for
+    // the attempt and before that one began it: AWS has no token against that.
+    if late == Late::Yes {
+        let mut landed = shared.landed.borrow_mut();
+        landed.insert(order.attempt.clone(), shared.now.get());
+    }
+    let landed = shared.landed.borrow().get(&order.attempt).copied();
+    let looked_before = |landed| shared.now.get() <= due::after(landed, LOOKED_WITHIN);
+    if twice && !landed.is_some_and(looked_before) {
         shared.violated(format!("{}: 2: an attempt is begun twice", order.attempt));
     }
     let answer = match begun {

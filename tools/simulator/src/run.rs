@@ -143,6 +143,7 @@ pub(crate) fn play(plan: Plan, odds: Odds, rng: Rng, case: &Case) -> Outcome {
         cloud_moved: Cell::new(false),
         outbox: RefCell::default(),
         late: RefCell::default(),
+        landed: RefCell::default(),
         unfound: RefCell::default(),
         heard: RefCell::default(),
         audit: RefCell::new(Audit::new(keep)),

@@ -2,7 +2,7 @@
 //! about them. How handlers are switched is in `world`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: RefCell<Vec<Rc<Commit>>>,
     /// Calls that were given up and take effect all the same.
     pub(crate) late: RefCell<Vec<LateCall>>,
+    /// Attempts that such a call began, and when.
+    pub(crate) landed: RefCell<BTreeMap<EntryId, Timestamp>>,
     /// Images whose event was lost, and that have no place yet.
     pub(crate) unfound: RefCell<BTreeSet<Content>>,
     pub(crate) heard: RefCell<BTreeSet<EntryId>>,
