@@ -5,7 +5,8 @@ use domain::hint::Subject;
 use domain::{Commit, Identity, Timestamp};
 use intake::cloudtrail::Ourselves;
 use intake::wire::Command;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::cloud::{Happening, Word};
 use crate::scenario::Pushed;
@@ -15,24 +16,57 @@ pub(crate) const ACCOUNT: &str = "111122223333";
 /// See [`ACCOUNT`].
 pub(crate) const REGION: &str = "ap-south-1";
 
-fn envelope(
-    source: &str,
-    detail_type: &str,
+/// EventBridge's envelope.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Envelope<'a, D> {
+    version: &'a str,
+    id: &'a str,
+    detail_type: &'a str,
+    source: &'a str,
+    account: &'a str,
+    time: Timestamp,
+    region: &'a str,
+    resources: &'a [&'a str],
+    detail: D,
+}
+
+/// An event of where Lastgood lives.
+fn event(
+    (source, detail_type): (&str, &str),
     at: Timestamp,
-    resources: Value,
-    detail: Value,
-) -> Value {
-    json!({
-        "version": "0",
-        "id": "17793124-05d4-b198-2fde-7ededc63b103",
-        "detail-type": detail_type,
-        "source": source,
-        "account": ACCOUNT,
-        "time": at.to_string(),
-        "region": REGION,
-        "resources": resources,
-        "detail": detail,
-    })
+    resources: &[&str],
+    detail: impl Serialize,
+) -> Vec<u8> {
+    event_of(
+        (ACCOUNT, REGION),
+        (source, detail_type),
+        at,
+        resources,
+        detail,
+    )
+}
+
+fn event_of(
+    (account, region): (&str, &str),
+    (source, detail_type): (&str, &str),
+    at: Timestamp,
+    resources: &[&str],
+    detail: impl Serialize,
+) -> Vec<u8> {
+    let envelope = Envelope {
+        version: "0",
+        id: "17793124-05d4-b198-2fde-7ededc63b103",
+        detail_type,
+        source,
+        account,
+        time: at,
+        region,
+        resources,
+        detail,
+    };
+    // What cannot be written would be refused as no event.
+    serde_json::to_vec(&envelope).unwrap_or_default()
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -41,16 +75,15 @@ fn bytes(value: &Value) -> Vec<u8> {
 
 /// An artefact was uploaded or pushed.
 pub(crate) fn pushed(pushed: &Pushed, at: Timestamp) -> Vec<u8> {
-    bytes(&match pushed {
+    match pushed {
         Pushed::Object {
             bucket,
             key,
             version,
-        } => envelope(
-            "aws.s3",
-            "Object Created",
+        } => event(
+            ("aws.s3", "Object Created"),
             at,
-            json!([format!("arn:aws:s3:::{bucket}")]),
+            &[&format!("arn:aws:s3:::{bucket}")],
             json!({
                 "version": "0",
                 "bucket": { "name": bucket },
@@ -71,11 +104,10 @@ pub(crate) fn pushed(pushed: &Pushed, at: Timestamp) -> Vec<u8> {
             repository,
             digest,
             tag,
-        } => envelope(
-            "aws.ecr",
-            "ECR Image Action",
+        } => event(
+            ("aws.ecr", "ECR Image Action"),
             at,
-            json!([]),
+            &[],
             json!({
                 "result": "SUCCESS",
                 "repository-name": repository,
@@ -85,7 +117,7 @@ pub(crate) fn pushed(pushed: &Pushed, at: Timestamp) -> Vec<u8> {
                 "manifest-media-type": "application/vnd.oci.image.manifest.v1+json",
             }),
         ),
-    })
+    }
 }
 
 /// How ECR says that a scan has ended; what it found is looked up.
@@ -101,7 +133,7 @@ pub(crate) fn scanned(repository: &str, digest: &str, at: Timestamp) -> Vec<u8> 
         "image-digest": digest,
         "image-tags": [],
     });
-    bytes(&envelope("aws.ecr", IMAGE_SCAN, at, json!([arn]), detail))
+    event(("aws.ecr", IMAGE_SCAN), at, &[&arn], detail)
 }
 
 /// CloudWatch's times have an offset without a colon.
@@ -135,14 +167,13 @@ pub(crate) fn alarm(seen: &AlarmSeen, at: Timestamp) -> Vec<u8> {
         let rule = "arn:aws:cloudwatch:ap-south-1:111122223333:alarm-mute-rule:night";
         detail.insert("muteDetail".into(), json!({ "mutedByArn": rule }));
     }
-    let resources = json!([seen.alarm.as_str()]);
-    let kind = "CloudWatch Alarm State Change";
-    bytes(&envelope("aws.cloudwatch", kind, at, resources, detail))
+    let kind = ("aws.cloudwatch", "CloudWatch Alarm State Change");
+    event(kind, at, &[seen.alarm.as_str()], detail)
 }
 
 /// A deployment moved on.
 pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
-    bytes(&match &happening.subject {
+    match &happening.subject {
         Subject::EcsService(arn) => {
             let (kind, name) = match happening.word {
                 Word::Start => ("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS"),
@@ -156,11 +187,10 @@ pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
                 "updatedAt": at.to_string(),
                 "reason": format!("ECS deployment {} moved on.", happening.deployment),
             });
-            envelope(
-                "aws.ecs",
-                "ECS Deployment State Change",
+            event(
+                ("aws.ecs", "ECS Deployment State Change"),
                 at,
-                json!([arn]),
+                &[arn],
                 detail,
             )
         }
@@ -174,10 +204,8 @@ pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
                 Word::Stop => "STOP",
             };
             let of = format!("arn:aws:codedeploy:{REGION}:{ACCOUNT}");
-            let resources = json!([
-                format!("{of}:application:{application}"),
-                format!("{of}:deploymentgroup:{application}/{group}"),
-            ]);
+            let application_arn = format!("{of}:application:{application}");
+            let group_arn = format!("{of}:deploymentgroup:{application}/{group}");
             let detail = json!({
                 "instanceGroupId": "9fd2fbef-2157-40d8-91e7-6845af69e2d2",
                 "region": REGION,
@@ -187,13 +215,14 @@ pub(crate) fn deployment(happening: &Happening, at: Timestamp) -> Vec<u8> {
                 "deploymentGroup": group,
             });
             let kind = "CodeDeploy Deployment State-change Notification";
-            envelope("aws.codedeploy", kind, at, resources, detail)
+            let resources = [application_arn.as_str(), group_arn.as_str()];
+            event(("aws.codedeploy", kind), at, &resources, detail)
         }
         Subject::Alarm(_)
         | Subject::Bucket(_)
         | Subject::Repository { .. }
-        | Subject::OciRepository { .. } => Value::Null,
-    })
+        | Subject::OciRepository { .. } => Vec::new(),
+    }
 }
 
 /// Who deploys, as the template tells the function that hears of calls.
@@ -226,7 +255,7 @@ pub(crate) fn called(target: &Subject, id: u64, refused: bool, at: Timestamp) ->
         Subject::Alarm(_)
         | Subject::Bucket(_)
         | Subject::Repository { .. }
-        | Subject::OciRepository { .. } => return bytes(&Value::Null),
+        | Subject::OciRepository { .. } => return Vec::new(),
     };
     let name = match service {
         "ecs" => "UpdateService",
@@ -242,27 +271,16 @@ pub(crate) fn called(target: &Subject, id: u64, refused: bool, at: Timestamp) ->
         "errorCode": refused.then_some("AccessDenied"),
         "readOnly": false,
     });
-    let kind = "AWS API Call via CloudTrail";
-    let mut event = envelope(&format!("aws.{service}"), kind, at, json!([]), detail);
-    if let Some(event) = event.as_object_mut() {
-        event.insert("account".to_owned(), json!(account));
-        event.insert("region".to_owned(), json!(region));
-    }
-    bytes(&event)
+    let source = format!("aws.{service}");
+    let kind = (source.as_str(), "AWS API Call via CloudTrail");
+    event_of((&account, &region), kind, at, &[], detail)
 }
 
 /// The reconciler's wake-up.
 pub(crate) fn tick(at: Timestamp) -> Vec<u8> {
-    let rule = json!([format!(
-        "arn:aws:events:{REGION}:{ACCOUNT}:rule/lastgood-reconciler"
-    )]);
-    bytes(&envelope(
-        "aws.events",
-        "Scheduled Event",
-        at,
-        rule,
-        json!({}),
-    ))
+    let rule = format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/lastgood-reconciler");
+    let kind = ("aws.events", "Scheduled Event");
+    event(kind, at, &[&rule], Map::new())
 }
 
 /// A person's request through the function URL. Without `by` AWS verified nobody.
