@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use domain::alarm::{AlarmSeen, Voice};
-use domain::config::{Gate, Source};
+use domain::config::{Gate, SlackMay, Source, StageConfig};
 use domain::fact::{Progress, Running};
 use domain::pipeline::Snapshot;
 use domain::{Artefact, Timestamp};
@@ -30,6 +30,10 @@ pub(crate) enum Bug {
     SkipVersionCheck,
     /// 3: Gates let everything in.
     ForgetGate,
+    /// 3: Buttons decide where the gate's rule takes none.
+    ForgetFromSlack,
+    /// 3: A button counts whenever its question was asked.
+    AnswerAnew,
     /// 3: The stage before is not asked whether a release is good there.
     SkipStages,
     /// 3: Images are let in before they are scanned, and whatever their scan found.
@@ -92,6 +96,12 @@ pub(crate) fn find(bug: Bug) -> anyhow::Result<Option<(u64, String)>> {
     Ok(None)
 }
 
+fn take_buttons(stage: &mut StageConfig) {
+    if let Gate::Approval(rule) = &mut stage.gate {
+        rule.slack = SlackMay::Decide;
+    }
+}
+
 impl Bug {
     /// What a handler reads under this bug.
     pub(crate) fn distort(self, loaded: &mut Loaded) {
@@ -103,6 +113,10 @@ impl Bug {
                 for stage in config.into_iter().flat_map(|one| &mut one.stages) {
                     stage.gate = Gate::Automatic;
                 }
+            }
+            Self::ForgetFromSlack => {
+                let stages = config.into_iter().flat_map(|one| &mut one.stages);
+                stages.for_each(take_buttons);
             }
             Self::SkipScans => {
                 if let Some(Source::Ecr { max_severity, .. }) = config.map(|one| &mut one.source) {
@@ -157,6 +171,7 @@ impl Bug {
             | Self::LoseAnnouncement
             | Self::TrustClocks
             | Self::ForgetDue
+            | Self::AnswerAnew
             | Self::PromiseTooMuch => {}
         }
     }
@@ -172,6 +187,7 @@ impl Bug {
             | Self::AnyIsGood
             | Self::SkipStages
             | Self::SkipScans
+            | Self::ForgetFromSlack
             | Self::DeployBackwards => true,
             Self::LoseArtefact
             | Self::ForgetSources
@@ -190,6 +206,7 @@ impl Bug {
             | Self::LoseAnnouncement
             | Self::TrustClocks
             | Self::ForgetDue
+            | Self::AnswerAnew
             | Self::PromiseTooMuch => false,
         }
     }

@@ -9,6 +9,7 @@ use domain::{SignedDuration, due};
 
 use crate::adversary::Adversary;
 use crate::bug::Bug;
+use crate::buttons::Finger;
 use crate::cloud::HookCall;
 use crate::functions::{Answered, Ended};
 use crate::point::Function;
@@ -36,6 +37,8 @@ pub(crate) enum Reply {
     Nobody,
     /// A person, who knows the request by this id.
     Person(String),
+    /// Somebody whose finger is on a button.
+    Finger(Box<Finger>),
     /// ECS, at this deployment.
     Ecs(Subject, String),
 }
@@ -67,6 +70,7 @@ impl World {
             | Function::AlarmChanged
             | Function::LifecycleHook
             | Function::Command
+            | Function::ButtonPressed
             | Function::Deployer
             | Function::Notifier
             | Function::Reconciler => false,
@@ -125,7 +129,9 @@ impl World {
         let came = match ended {
             None | Some(Err(_)) => Came::Failed,
             Some(Ok(Answered::Batch(answer))) => came(&answer),
-            Some(Ok(Answered::Nothing | Answered::Response(_) | Answered::Hook(_))) => Came::Done,
+            Some(Ok(
+                Answered::Nothing | Answered::Response(_) | Answered::Hook(_) | Answered::Call(_),
+            )) => Came::Done,
         };
         self.shared.here.set(None);
         let again = came == Came::Done && self.shared.strikes(Adversary::Repeat);
@@ -159,6 +165,11 @@ impl World {
             // No retries: the next minute comes anyway.
             Function::Reconciler => {}
             Function::Command => self.person_hears(delivery, ended),
+            Function::ButtonPressed => {
+                if let Reply::Finger(finger) = &delivery.to {
+                    self.nothing_came_of_it(finger, ended.as_ref());
+                }
+            }
             Function::LifecycleHook => self.hook_ended(delivery, ended),
             Function::Deployer | Function::Notifier => {}
             Function::ArtefactUploaded
@@ -203,7 +214,15 @@ impl World {
         let answer = match ended {
             Some(Ok(Answered::Hook(answer))) => serde_json::to_string(&answer).unwrap_or_default(),
             // "No/invalid hookStatus or function error => rollback".
-            Some(Ok(Answered::Nothing | Answered::Batch(_) | Answered::Response(_)) | Err(_))
+            Some(
+                Ok(
+                    Answered::Nothing
+                    | Answered::Batch(_)
+                    | Answered::Response(_)
+                    | Answered::Call(_),
+                )
+                | Err(_),
+            )
             | None => String::new(),
         };
         if answer.contains("IN_PROGRESS") {

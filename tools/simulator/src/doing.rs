@@ -7,11 +7,13 @@ use domain::alarm::{AlarmSeen, AlarmState};
 use domain::artefact::{BuildFacts, Content};
 use domain::fact::RequestId;
 use domain::hint::Subject;
+use domain::question::Choice;
 use domain::{AlarmArn, Identity, ReleaseNumber, ServiceName, SignedDuration, StageName, due};
 use engine::Catalogues as _;
 use intake::wire::{Ask, Command};
 
 use crate::adversary::Adversary;
+use crate::audit::BY_COMMAND;
 use crate::bus::{Delivery, Reply};
 use crate::cloud::{Begin, Begun, Kind, Moved, Nature, Site, State, Stored};
 use crate::functions::{Answered, Ended};
@@ -20,7 +22,7 @@ use crate::point::Function;
 use crate::render;
 use crate::scenario::people::{Who, apply, turn};
 use crate::scenario::services::object;
-use crate::scenario::{Happens, Meddling, Planned, Pushed, Step};
+use crate::scenario::{Glance, Happens, Meddling, Planned, Pushed, Step};
 use crate::world::{Event, World};
 
 /// How often a person tries a request that was not answered; the same one, under the same id.
@@ -69,14 +71,7 @@ impl World {
         self.shared.here.set(None);
         match step.what {
             Happens::Push { pushed, stored } => self.push(service, &pushed, *stored),
-            Happens::Vanish { content } => {
-                let mut cloud = self.shared.cloud.borrow_mut();
-                if let Some(stored) = cloud.registry.get_mut(&content) {
-                    stored.gone = true;
-                    self.shared.unfound.borrow_mut().remove(&content);
-                    self.shared.say(|| format!("{} vanishes", stored.artefact));
-                }
-            }
+            Happens::Vanish { content } => self.vanish(&content),
             Happens::Ask {
                 stage,
                 wish,
@@ -91,6 +86,13 @@ impl World {
                 let ask = turn(how, self.shared.now.get());
                 self.ask(service, who, ask);
             }
+            Happens::Press {
+                stage,
+                who,
+                choice,
+                glance,
+            } => self.look_and_press(&service, &stage, (who, choice, glance)),
+            Happens::ThinkBetter => self.think_better(&service),
             Happens::ApproveAll => self.approve_all(&service),
             Happens::Alarm {
                 alarm,
@@ -156,6 +158,15 @@ impl World {
         let mut delivery = Delivery::new(function, bytes);
         delivery.image = image;
         self.deliver(delivery);
+    }
+
+    fn vanish(&self, content: &Content) {
+        let mut cloud = self.shared.cloud.borrow_mut();
+        if let Some(stored) = cloud.registry.get_mut(content) {
+            stored.gone = true;
+            self.shared.unfound.borrow_mut().remove(content);
+            self.shared.say(|| format!("{} vanishes", stored.artefact));
+        }
     }
 
     fn alarm(&mut self, alarm: &AlarmArn, state: AlarmState, voice: domain::alarm::Voice) {
@@ -280,7 +291,13 @@ impl World {
             }
         }
         for (stage, release) in waiting {
+            let in_chat = self.asks_in_chat(service, &stage);
             for who in [Who::Alice, Who::Bob] {
+                if in_chat {
+                    let how = (who, Choice::Approve, Glance::Newest);
+                    self.look_and_press(service, &stage, how);
+                    continue;
+                }
                 let (stage, reason) = (stage.clone(), None);
                 let ask = Ask::Approve {
                     stage,
@@ -294,7 +311,7 @@ impl World {
 
     pub(crate) fn ask(&mut self, service: ServiceName, who: Who, ask: Ask) {
         self.serial += 1;
-        let id = format!("request-{:06}", self.serial);
+        let id = format!("{BY_COMMAND}{:06}", self.serial);
         self.shared
             .say(|| crate::story::asked(who.name(), &service, &ask));
         let command = Command {
@@ -327,7 +344,10 @@ impl World {
         };
         let response = match ended {
             Some(Ok(Answered::Response(response))) => Some(response),
-            Some(Ok(Answered::Nothing | Answered::Batch(_) | Answered::Hook(_)) | Err(_))
+            Some(
+                Ok(Answered::Nothing | Answered::Batch(_) | Answered::Hook(_) | Answered::Call(_))
+                | Err(_),
+            )
             | None => None,
         };
         let who = request.who;

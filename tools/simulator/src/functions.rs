@@ -19,6 +19,7 @@ use engine::{
     Catalogues as _, Clock as _, EngineError, Ledger as _, LedgerError, Platform as _,
     PlatformError,
 };
+use intake::call::CallAnswer;
 use intake::command::{Called, Response, Trouble};
 use intake::hook::{Direction, HookAnswer, HookCall};
 use intake::stream::{self, BatchAnswer, Held};
@@ -26,6 +27,7 @@ use intake::wire::{Answer, Desk, Errand, Failure};
 use intake::{Decoded, Refusal};
 
 use crate::bug::Bug;
+use crate::buttons;
 use crate::point::Function;
 use crate::ports::Ports;
 use crate::render::{self, ACCOUNT, REGION};
@@ -54,6 +56,7 @@ pub(crate) enum Answered {
     Batch(BatchAnswer),
     Response(Response),
     Hook(HookAnswer),
+    Call(CallAnswer),
 }
 
 /// How a handler ends: an error has the event delivered again.
@@ -92,6 +95,7 @@ pub(crate) async fn run(ports: Ports, event: Event) -> Ended {
         }
         Function::LifecycleHook => hook(&ports, bytes).await,
         Function::Command => respond(&ports, bytes).await,
+        Function::ButtonPressed => buttons::hear(&ports, bytes).await,
         Function::Deployer | Function::Notifier => {
             let records = records(&ports, bytes)?;
             read(&ports, records).await
@@ -100,7 +104,7 @@ pub(crate) async fn run(ports: Ports, event: Event) -> Ended {
     }
 }
 
-async fn take(ports: &Ports, mut input: Input) -> Result<Vec<Turned>, EngineError> {
+pub(crate) async fn take(ports: &Ports, mut input: Input) -> Result<Vec<Turned>, EngineError> {
     if let (Some(bug), Input::Alarm(seen)) = (ports.shared.bug, &mut input) {
         match bug.hears(seen, ports.shared.now.get()) {
             Some(heard) => *seen = heard,
@@ -322,6 +326,7 @@ async fn read(ports: &Ports, records: Vec<Record>) -> Ended {
             | Function::ApiCallRecorded
             | Function::LifecycleHook
             | Function::Command
+            | Function::ButtonPressed
             | Function::Reconciler => deploy(ports, &record).await,
         };
         if !done {

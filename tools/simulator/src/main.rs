@@ -5,6 +5,7 @@ mod adversary;
 mod audit;
 mod bug;
 mod bus;
+mod buttons;
 mod catalogues;
 mod cloud;
 mod doing;

@@ -12,6 +12,7 @@ pub(crate) enum Function {
     ApiCallRecorded,
     LifecycleHook,
     Command,
+    ButtonPressed,
     Deployer,
     Notifier,
     Reconciler,

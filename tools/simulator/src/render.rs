@@ -2,8 +2,10 @@
 
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::hint::Subject;
+use domain::question::{Choice, Question};
 use domain::{Commit, Identity, Timestamp};
 use intake::cloudtrail::Ourselves;
+use intake::slack::SigningSecret;
 use intake::wire::Command;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -298,6 +300,50 @@ pub(crate) fn request(command: &Command, by: Option<&Identity>) -> Vec<u8> {
             "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1" },
         },
         "body": serde_json::to_string(command).unwrap_or_default(),
+        "isBase64Encoded": false,
+    }))
+}
+
+/// A button under a question is pressed in Slack, which signs what it sends, as does whoever says
+/// to be Slack.
+pub(crate) fn button(
+    question: &Question,
+    choice: Choice,
+    user: &str,
+    secret: &str,
+    at: Timestamp,
+) -> Vec<u8> {
+    let payload = json!({
+        "type": "block_actions",
+        "user": { "id": user, "team_id": "T0SHOP" },
+        "api_app_id": "A0LASTGOOD",
+        "response_url": "https://hooks.slack.com/actions/T0SHOP/1/2",
+        "actions": [{
+            "type": "button",
+            "action_id": choice.id(),
+            "block_id": "answers",
+            "value": question.to_string(),
+        }],
+    });
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    let body = form.append_pair("payload", &payload.to_string()).finish();
+    let timestamp = at.as_second().to_string();
+    let secret = SigningSecret::new(secret);
+    let signature = secret.and_then(|secret| secret.sign(&timestamp, body.as_bytes()));
+    bytes(&json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/",
+        "headers": {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-slack-request-timestamp": timestamp,
+            "x-slack-signature": signature,
+        },
+        "requestContext": {
+            "accountId": "anonymous",
+            "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1" },
+        },
+        "body": body,
         "isBase64Encoded": false,
     }))
 }

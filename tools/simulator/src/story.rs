@@ -3,8 +3,9 @@
 use domain::entry::{Drop, Purpose};
 use domain::fact;
 use domain::pipeline::WaitingOn;
+use domain::question::{Choice, Question};
 use domain::reason::Verdict;
-use domain::{Entry, ServiceName, StageName, What};
+use domain::{Entry, Reason, ServiceName, StageName, What};
 use intake::command::Response;
 use intake::wire::{Answer, Ask};
 
@@ -72,16 +73,32 @@ pub(crate) fn heard(response: Option<&Response>) -> String {
     let written = serde_json::to_value(response).unwrap_or_default();
     let body = written.get("body").and_then(|body| body.as_str());
     match serde_json::from_str::<Answer>(body.unwrap_or_default()) {
-        Ok(answer) => {
-            let verdict = match answer.verdict {
-                Verdict::Done => "done",
-                Verdict::Nothing => "nothing to do",
-                Verdict::Refused => "refused",
-            };
-            format!("{verdict} ({})", answer.reason)
-        }
+        Ok(answer) => decided(answer.verdict, &answer.reason),
         Err(_) => format!("no answer, status {}", response.status_code()),
     }
+}
+
+/// What was decided on a request.
+pub(crate) fn decided(verdict: Verdict, reason: &Reason) -> String {
+    let verdict = match verdict {
+        Verdict::Done => "done",
+        Verdict::Nothing => "nothing to do",
+        Verdict::Refused => "refused",
+    };
+    format!("{verdict} ({reason})")
+}
+
+/// Somebody presses a button.
+pub(crate) fn pressed(who: &str, question: &Question, choice: Choice) -> String {
+    let Question {
+        stage,
+        release,
+        asked,
+    } = question;
+    let (service, choice) = (question.service(), crate::point::kebab(&choice));
+    format!(
+        "{who} presses {choice} for release {release} of {service} on {stage}, asked by {asked}"
+    )
 }
 
 /// The platform's answer.

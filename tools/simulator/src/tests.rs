@@ -94,6 +94,7 @@ fn planted_bugs_are_found() {
         Bug::ForgetToCompare,
         Bug::DropFence,
         Bug::ForgetGate,
+        Bug::ForgetFromSlack,
         Bug::SkipScans,
         Bug::DeafToAlarms,
         Bug::AnyIsGood,

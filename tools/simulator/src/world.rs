@@ -14,6 +14,7 @@ use engine::{Catalogues as _, Ledger as _};
 
 use crate::adversary::Adversary;
 use crate::bus::Delivery;
+use crate::buttons::Finger;
 use crate::doing::People;
 use crate::functions::{self, Ended, Event as Called};
 use crate::point::{Function, Point};
@@ -38,6 +39,8 @@ pub(crate) enum Event {
     Late(LateCall),
     Cloud,
     Happen(Box<Step>),
+    /// Somebody presses a button again.
+    Press(Box<Finger>),
     Minute,
 }
 
@@ -170,6 +173,7 @@ impl World {
                     .advance(shared.now.get(), rng, temper);
             }
             Event::Happen(step) => self.step(*step),
+            Event::Press(finger) => self.press(*finger),
             Event::Minute => self.minute(),
         }
     }

@@ -2,6 +2,7 @@
 //! from entries alone. What can only be judged when all is quiet is in `settled`.
 
 mod alarms;
+mod buttons;
 mod everything;
 mod keep;
 mod starts;
@@ -25,6 +26,7 @@ use domain::{
 use engine::memory::Keep;
 
 use crate::cloud::Cloud;
+pub(crate) use buttons::{BY_COMMAND, Press};
 use everything::Everything;
 
 /// What a handler acts on is as old as the handler at most, and a call may go through late.
@@ -58,6 +60,8 @@ pub(crate) struct Book {
     /// Deployments by id.
     pub(crate) offers: BTreeMap<EntryId, Offered>,
     pub(crate) requests: BTreeSet<RequestId>,
+    /// Buttons that people pressed, by the requests they make.
+    presses: BTreeMap<RequestId, Press>,
     good: BTreeMap<StageName, BTreeSet<ReleaseNumber>>,
     ever_good: BTreeSet<(StageName, ReleaseNumber)>,
     quarantined: BTreeSet<(StageName, ReleaseNumber)>,
@@ -214,6 +218,7 @@ impl Book {
             entries: Vec::new(),
             offers: BTreeMap::new(),
             requests: BTreeSet::new(),
+            presses: BTreeMap::new(),
             good: BTreeMap::new(),
             ever_good: BTreeSet::new(),
             quarantined: BTreeSet::new(),
@@ -270,6 +275,8 @@ impl Book {
     )]
     fn check(&self, entry: &Entry, now: Timestamp, wrong: &mut Vec<String>) {
         let mut object = |what: &str| wrong.push(what.to_owned());
+        self.check_press(entry, now, &mut object);
+        self.check_rejection(entry, &mut object);
         match &entry.what {
             What::StartAsked { deployment, order } => {
                 self.check_start(deployment, order, now, &mut object);

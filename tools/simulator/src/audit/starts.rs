@@ -8,6 +8,7 @@ use domain::{
     Artefact, Entry, EntryId, Identity, ReleaseNumber, SignedDuration, StageName, Timestamp, due,
 };
 
+use super::buttons::{names, wrote};
 use super::{Book, Offered, SKEW};
 
 impl Book {
@@ -190,19 +191,12 @@ impl Book {
         let Gate::Approval(rule) = &config.gate else {
             return object("3: an approval where none is asked for");
         };
-        let fits = |pattern: &String| match pattern.split_once('*') {
-            Some((head, tail)) => by.0.starts_with(head) && by.0.ends_with(tail),
-            None => by.0 == *pattern,
-        };
-        if !rule.approvers.iter().any(fits) {
+        if !names(rule, by) {
             object("3: approved by somebody the rule does not name");
         }
         let release = self.pipeline.releases.get(&offer.release);
         let author = release.and_then(|one| one.build.author.as_deref());
-        let wrote = author.is_some_and(|author| {
-            let name = by.0.rsplit('/').next().unwrap_or_default();
-            author.to_lowercase().starts_with(name)
-        });
+        let wrote = author.is_some_and(|author| wrote(by, author));
         if wrote && rule.author == AuthorMay::NotApprove {
             object("3: approved by its author");
         }

@@ -11,6 +11,7 @@ use domain::artefact::Content;
 use domain::config::ServiceConfig;
 use domain::file::ServiceFile;
 use domain::hint::Subject;
+use domain::question::Choice;
 use domain::{AlarmArn, ReleaseNumber, ServiceName, StageName};
 use fastrand::Rng;
 
@@ -70,6 +71,16 @@ pub(crate) enum Happens {
         who: Who,
         release: Option<ReleaseNumber>,
     },
+    /// Somebody presses a button under a message of a stage.
+    Press {
+        stage: StageName,
+        who: Who,
+        choice: Choice,
+        glance: Glance,
+    },
+    /// Somebody rejects what waits and thinks better of it; somebody else has the old message still
+    /// before him.
+    ThinkBetter,
     /// Somebody turns the switch for all: freezes everything, for so many minutes when given, or
     /// thaws it.
     Switch { how: Turn, who: Who },
@@ -98,6 +109,17 @@ pub(crate) enum Happens {
     Configure { file: Box<ServiceFile> },
     /// A newer version of Lastgood rolls out, for so many minutes.
     RollOut { minutes: i64 },
+}
+
+/// Which message somebody looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// The one that asked last.
+    Newest,
+    /// The first that ever asked about what waits now.
+    First,
+    /// Any, however old.
+    Any,
 }
 
 /// What is asked of the switch for all.

@@ -232,8 +232,8 @@ fn stage(rng: &mut Rng, service: &str, name: &str, images: bool) -> StageFile {
         ],
         count: rng.u32(1..=2),
         author_may_approve: rng.bool(),
-        expires_after: "2h".to_owned(),
-        from_slack: false,
+        expires_after: if rng.u32(0..3) == 0 { "15m" } else { "2h" }.to_owned(),
+        from_slack: rng.bool(),
     };
     let gated = name != "dev" && rng.bool();
     let elsewhere = rng.u32(0..6) == 0;

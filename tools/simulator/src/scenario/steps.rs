@@ -5,11 +5,12 @@ use domain::alarm::{AlarmState, Voice};
 use domain::artefact::BuildFacts;
 use domain::config::{Queue, StageConfig};
 use domain::file::{ArtefactSource, EcrSource, GateFile, OciSource, ServiceFile};
+use domain::question::Choice;
 use fastrand::Rng;
 
 use super::people::{Who, Wish};
 use super::services::{image, is_code_deploy, most, object};
-use super::{Happens, Meddling, Planned, Pushed, STORM_SECONDS, Step, Turn};
+use super::{Glance, Happens, Meddling, Planned, Pushed, STORM_SECONDS, Step, Turn};
 use crate::adversary::{Adversaries, Adversary};
 use crate::cloud::Stored;
 
@@ -27,6 +28,7 @@ pub(crate) fn draw(
     for planned in services {
         pushes(rng, planned, &mut steps);
         troubles(rng, planned, &mut steps);
+        fire(rng, planned, &mut steps);
         for _ in 0..rng.usize(0..=2) {
             let file = Box::new(changed(rng, &planned.file));
             let what = Happens::Configure { file };
@@ -41,6 +43,12 @@ pub(crate) fn draw(
         }
     }
     switch(rng, &mut steps);
+    for planned in services {
+        for _ in 0..rng.usize(0..=4) {
+            let by = Some(Adversary::People);
+            steps.add(rng, planned, by, Happens::ThinkBetter);
+        }
+    }
     let mut steps = steps.0;
     steps.sort_by_key(|step| step.at);
     for (number, step) in steps.iter_mut().enumerate() {
@@ -237,9 +245,10 @@ fn trouble(rng: &mut Rng, stage: &StageConfig) -> (Adversary, Happens) {
     let wish = match rng.u32(0..100) {
         0..32 => return (Adversary::Alarms, alarm(rng, stage)),
         32..38 => return (Adversary::Meddle, meddle(rng, stage)),
-        38..50 => Wish::Approve,
-        50..54 => Wish::Reject,
-        54..58 => Wish::Cancel,
+        38..50 => return (Adversary::People, press(rng, stage)),
+        50..53 => Wish::Approve,
+        53..56 => Wish::Reject,
+        56..58 => Wish::Cancel,
         58..63 => Wish::Promote,
         63..68 => Wish::PromoteDespite,
         68..76 => Wish::Rollback,
@@ -254,12 +263,7 @@ fn trouble(rng: &mut Rng, stage: &StageConfig) -> (Adversary, Happens) {
         97 => Wish::Restore,
         _ => Wish::Lost,
     };
-    let who = match rng.u32(0..10) {
-        0..5 => Who::Alice,
-        5..8 => Who::Bob,
-        8 => Who::Carol,
-        _ => Who::Nobody,
-    };
+    let who = somebody(rng);
     let stage = stage.name.clone();
     let release = None;
     let what = Happens::Ask {
@@ -269,6 +273,57 @@ fn trouble(rng: &mut Rng, stage: &StageConfig) -> (Adversary, Happens) {
         release,
     };
     (Adversary::People, what)
+}
+
+fn somebody(rng: &mut Rng) -> Who {
+    match rng.u32(0..10) {
+        0..5 => Who::Alice,
+        5..8 => Who::Bob,
+        8 => Who::Carol,
+        _ => Who::Nobody,
+    }
+}
+
+/// A button is pressed, mostly the newest; whatever was asked once still has its message.
+fn press(rng: &mut Rng, stage: &StageConfig) -> Happens {
+    Happens::Press {
+        stage: stage.name.clone(),
+        who: somebody(rng),
+        choice: match rng.u32(0..4) {
+            0 => Choice::Reject,
+            _ => Choice::Approve,
+        },
+        glance: match rng.u32(0..4) {
+            0 | 1 => Glance::Newest,
+            2 => Glance::First,
+            _ => Glance::Any,
+        },
+    }
+}
+
+/// A fix is shipped into a fire: an alarm fires, and before much is heard of it somebody promotes.
+fn fire(rng: &mut Rng, planned: &Planned, steps: &mut Steps) {
+    let (Some(stage), 0) = (rng.choice(&planned.config.stages), rng.u32(0..3)) else {
+        return;
+    };
+    let Some(alarm) = stage.alarms.first() else {
+        return;
+    };
+    let at = rng.i64(60..STORM_SECONDS);
+    let what = Happens::Alarm {
+        alarm: alarm.clone(),
+        state: AlarmState::Alarm,
+        voice: Voice::Heard,
+    };
+    steps.push(planned, at, Some(Adversary::Alarms), what);
+    let what = Happens::Ask {
+        stage: stage.name.clone(),
+        wish: Wish::PromoteDespite,
+        who: Who::Alice,
+        release: None,
+    };
+    let at = at + rng.i64(1..60);
+    steps.push(planned, at, Some(Adversary::People), what);
 }
 
 fn alarm(rng: &mut Rng, stage: &StageConfig) -> Happens {
@@ -325,11 +380,16 @@ fn changed(rng: &mut Rng, file: &ServiceFile) -> ServiceFile {
         source.max_severity = most(rng);
     }
     for stage in &mut file.stages {
-        match rng.u32(0..6) {
+        match rng.u32(0..7) {
             0 => stage.gate = GateFile::Automatic,
             1 => "3m".clone_into(&mut stage.bake),
             2 => stage.alarms.truncate(1),
             3 => stage.windows.clear(),
+            4 => {
+                if let GateFile::Approval(rule) = &mut stage.gate {
+                    rule.from_slack = !rule.from_slack;
+                }
+            }
             _ => {}
         }
     }

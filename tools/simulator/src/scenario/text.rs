@@ -194,7 +194,7 @@ fn scanned(mut source: ArtefactSource) -> ArtefactSource {
     source
 }
 
-/// Sets what a line says of a stage: `bakes 10m`, `approved by 2`, `automatic`.
+/// Sets what a line says of a stage: `bakes 10m`, `approved by 2`, `from slack`, `automatic`.
 fn set(stage: &mut StageFile, said: &[&str]) -> Result<(), String> {
     match said {
         [] => Ok(()),
@@ -220,8 +220,15 @@ fn set(stage: &mut StageFile, said: &[&str]) -> Result<(), String> {
             });
             set(stage, rest)
         }
+        ["from", "slack", rest @ ..] => {
+            let GateFile::Approval(rule) = &mut stage.gate else {
+                return Err("nobody is asked: say approved by 2 from slack".to_owned());
+            };
+            rule.from_slack = true;
+            set(stage, rest)
+        }
         [other, ..] => Err(format!(
-            "{other:?} is nothing about a stage: bakes 10m, approved by 2, automatic"
+            "{other:?} is nothing about a stage: bakes 10m, approved by 2 [from slack], automatic"
         )),
     }
 }
@@ -267,6 +274,10 @@ mod tests {
             (
                 "1:00 alice approves web test 1",
                 "line 4: web has no stage \"test\"",
+            ),
+            (
+                "stage test from slack",
+                "line 4: nobody is asked: say approved by 2 from slack",
             ),
             (
                 "stage test bakes 1m quickly",

@@ -4,11 +4,12 @@ use clap::ValueEnum as _;
 use domain::alarm::{AlarmState, Voice};
 use domain::artefact::BuildFacts;
 use domain::file::ArtefactSource;
+use domain::question::Choice;
 use domain::{AlarmArn, ReleaseNumber, ServiceName, StageName};
 
 use super::super::people::{Who, Wish};
 use super::super::services::{image, object};
-use super::super::{Happens, Meddling, Pushed, Turn};
+use super::super::{Glance, Happens, Meddling, Pushed, Turn};
 use super::{Can, Reading, set};
 use crate::adversary::Adversary;
 use crate::cloud::Stored;
@@ -17,6 +18,7 @@ use crate::point::{Call, Function, Moment, Point};
 use crate::scanning::Outcome;
 
 const PEOPLE: &str = "approves, rejects, cancels, promotes or rolls back SERVICE STAGE RELEASE; \
+    presses approve or reject for SERVICE STAGE [in the first message]; \
     freezes or thaws SERVICE [STAGE] or everything; changes SERVICE STAGE to …";
 const PLATFORM: &str = "fails or undoes the next deployment to SERVICE STAGE";
 const ECR: &str = "delays, never ends or fails the next scan, or finds too much in it";
@@ -145,6 +147,20 @@ impl Reading {
                 let on = self.on(service, stage)?;
                 asks(Wish::PromoteDespite, on, number(release)?)
             }
+            ["presses", choice, "for", service, stage] => {
+                self.presses(who, choice, (service, stage), Glance::Newest)
+            }
+            [
+                "presses",
+                choice,
+                "for",
+                service,
+                stage,
+                "in",
+                "the",
+                "first",
+                "message",
+            ] => self.presses(who, choice, (service, stage), Glance::First),
             ["rolls", "back", service, stage] => {
                 asks(Wish::Rollback, self.on(service, stage)?, first)
             }
@@ -163,6 +179,28 @@ impl Reading {
             ["changes", service, stage, "to", said @ ..] => self.changes(service, stage, said),
             _ => cannot(who.name(), what, PEOPLE),
         }
+    }
+
+    fn presses(
+        &self,
+        who: Who,
+        choice: &str,
+        (service, stage): (&str, &str),
+        glance: Glance,
+    ) -> Result<Can, String> {
+        let choice = match choice {
+            "approve" => Choice::Approve,
+            "reject" => Choice::Reject,
+            other => return Err(format!("there is no button {other:?}: approve, reject")),
+        };
+        let (service, stage) = self.on(service, stage)?;
+        let what = Happens::Press {
+            stage,
+            who,
+            choice,
+            glance,
+        };
+        Ok(vec![(service, what)])
     }
 
     /// A service with its first stage, for what is about the whole of it.
