@@ -110,9 +110,25 @@ fn texts_and_lists_may_be_exactly_as_long_as_the_limit_says() {
 
 #[test]
 fn durations_may_be_exactly_what_the_bounds_say() {
-    let fits = |value: &str| resolve(with("/stages/0/timeout", value.into())).is_ok();
-    assert_eq!(["60s", "59s"].map(fits), [true, false]);
-    assert_eq!(["7d", "604801s"].map(fits), [true, false]);
+    for (path, inside, outside) in [
+        ("/stages/0/bake", ["0s", "7d"], ["-1s", "604801s"]),
+        ("/stages/0/timeout", ["60s", "7d"], ["59s", "604801s"]),
+        (
+            "/stages/1/gate/approval/expires_after",
+            ["60s", "60d"],
+            ["59s", "5184001s"],
+        ),
+    ] {
+        let fits = |value: &str| resolve(with(path, value.into())).is_ok();
+        assert_eq!(inside.map(fits), [true; 2], "{path}");
+        assert_eq!(outside.map(fits), [false; 2], "{path}");
+    }
+}
+
+#[test]
+fn one_to_ten_people_may_be_asked() {
+    let fits = |count: u32| resolve(with("/stages/1/gate/approval/count", count.into())).is_ok();
+    assert_eq!([0, 1, 10, 11].map(fits), [false, true, true, false]);
 }
 
 #[test]

@@ -25,8 +25,19 @@ pub(crate) struct Room {
     pub(crate) replies: RefCell<Vec<(usize, Message, Reach)>>,
     /// Of so many calls one fails; 0 for none.
     pub(crate) one_fails_of: Cell<u64>,
-    calls: Cell<u64>,
+    /// What it takes for good.
+    pub(crate) takes: Cell<Takes>,
+    pub(crate) calls: Cell<u64>,
     chance: Cell<u64>,
+}
+
+/// What a room takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Takes {
+    #[default]
+    Everything,
+    PlainText,
+    Nothing,
 }
 
 /// How a call ends.
@@ -48,6 +59,14 @@ impl Room {
             0 if of > 0 && self.calls.get().is_multiple_of(8) => Fate::AnswerLost,
             0 if of > 0 => Fate::Lost,
             _ => Fate::Well,
+        }
+    }
+
+    fn takes(&self, message: &Message) -> Result<(), ChatError> {
+        match self.takes.get() {
+            Takes::Everything => Ok(()),
+            Takes::PlainText if message.blocks.is_empty() => Ok(()),
+            Takes::PlainText | Takes::Nothing => Err(ChatError::Refused("invalid_blocks".into())),
         }
     }
 
@@ -74,6 +93,7 @@ impl Chat for Room {
         if matches!(fate, Fate::Lost) {
             return Err(Self::later());
         }
+        self.takes(message)?;
         let mut messages = self.messages.borrow_mut();
         if let Some((place, reach)) = under {
             let reply = (Self::index(place), message.clone(), reach);
@@ -96,6 +116,7 @@ impl Chat for Room {
         if !matches!(self.fate(), Fate::Well) {
             return Err(Self::later());
         }
+        self.takes(message)?;
         self.messages.borrow_mut()[Self::index(place)] = message.clone();
         Ok(())
     }

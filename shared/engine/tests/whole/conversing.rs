@@ -12,7 +12,7 @@ use domain::{EntryId, Identity, Reason, Release, ReleaseNumber, SignedDuration, 
 use engine::converse::Told;
 use engine::memory::contract::noon;
 
-use crate::chatroom::{Book, Scene};
+use crate::chatroom::{Book, Scene, Takes};
 
 fn stage(name: &str) -> StageName {
     name.parse().unwrap()
@@ -361,6 +361,36 @@ async fn a_chat_that_asks_for_patience_is_left_alone_for_as_long_as_it_said() {
         assert_eq!(scene.hint(1).await.unwrap(), told, "{seconds} s later");
     }
     assert_eq!(scene.room.messages.borrow().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_chat_refuses_for_good_is_said_without_blocks_and_else_left() {
+    for (takes, shown, calls) in [
+        (Takes::Everything, vec![false], 1),
+        (Takes::PlainText, vec![true], 2),
+        (Takes::Nothing, vec![], 2),
+    ] {
+        let scene = Scene::new(book(vec![waits("production", 17)]), Says::Everything);
+        scene.room.takes.set(takes);
+        assert_eq!(scene.hint(1).await.unwrap(), Told::All, "{takes:?}");
+        let messages = scene.room.messages.borrow();
+        let plain = messages.iter().map(|message| message.blocks.is_empty());
+        assert_eq!(plain.collect::<Vec<_>>(), shown, "{takes:?}");
+        assert_eq!(scene.room.calls.get(), calls, "{takes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_a_chat_no_longer_takes_is_redrawn_without_blocks() {
+    let whole = [waits("production", 17), approved("production", 17)];
+    let mut scene = Scene::new(book(whole[..1].to_vec()), Says::Everything);
+    scene.hint(1).await.unwrap();
+    scene.book = book(whole.to_vec());
+    scene.room.takes.set(Takes::PlainText);
+    assert_eq!(scene.hint(2).await.unwrap(), Told::All);
+    let messages = scene.room.messages.borrow();
+    assert_eq!(messages.len(), 1, "in its place");
+    assert!(messages[0].blocks.is_empty());
 }
 
 #[tokio::test]
