@@ -10,7 +10,7 @@ use domain::{Pipeline, ServiceName, StageName};
 
 use crate::book;
 use crate::failure::{Exit, Failure};
-use crate::plan::Planned;
+use crate::plan::Decided;
 use crate::session::Session;
 
 /// Whether somebody can be asked.
@@ -87,11 +87,12 @@ pub(crate) async fn before(
     if !is_gated(&pipeline, stage) {
         return Ok(());
     }
-    can(session, &format!("a confirmation for {stage}"))?;
-    let planned = Planned::make(session, &ledger, service, stage, &wish).await?;
-    if planned.plan.decision.verdict() != Verdict::Done {
+    let decided = Decided::make(session, &ledger, service, stage, &wish).await?;
+    if decided.verdict() != Verdict::Done {
         return Ok(());
     }
+    can(session, &format!("a confirmation for {stage}"))?;
+    let planned = decided.look(session).await?;
     let text = planned.text(&session.times, session.screen.err);
     ask(session, &text, &format!("Go on with {service} {stage}?")).await
 }

@@ -4,7 +4,7 @@
 
 use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::config::StageConfig;
-use domain::decide::{self, Plan, Wish};
+use domain::decide::{self, Plan, Recalled, Wish};
 use domain::entry::Purpose;
 use domain::pipeline::{Pipeline, WaitingOn};
 use domain::reason::Verdict;
@@ -74,8 +74,17 @@ struct AlarmView {
     words: String,
 }
 
-impl Planned {
-    /// Plans, and looks with the user's own rights.
+/// What the rules say, before anything was looked at for it.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    plan: Plan,
+    pipeline: Pipeline,
+    recalled: Recalled,
+    stage: StageName,
+}
+
+impl Decided {
+    /// Decides on the ledger as it is.
     pub(crate) async fn make(
         session: &Session,
         ledger: &impl Ledger,
@@ -95,19 +104,43 @@ impl Planned {
         let (pipeline, recalled) = (loaded.pipeline, loaded.recalled);
         let plan = decide::plan(&pipeline, &recalled, (stage, wish), by, session.times.now)
             .map_err(|error| Failure::failed("the ledger contradicts itself").because(error))?;
-        let platform = session.platform().await?;
-        let looked = match pipeline.config.as_ref().and_then(|it| it.stage(stage)) {
-            Some(config) => Looked::at(&platform, &plan, config, &pipeline, &recalled).await,
-            None => Looked::default(),
-        };
+        let stage = stage.clone();
         Ok(Self {
             plan,
             pipeline,
-            stage: stage.clone(),
-            looked,
+            recalled,
+            stage,
         })
     }
 
+    /// In a word, what it would come to.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.plan.decision.verdict()
+    }
+
+    /// Looks with the user's own rights.
+    pub(crate) async fn look(self, session: &Session) -> Result<Planned, Failure> {
+        let Self {
+            plan,
+            pipeline,
+            recalled,
+            stage,
+        } = self;
+        let platform = session.platform().await?;
+        let looked = match pipeline.config.as_ref().and_then(|it| it.stage(&stage)) {
+            Some(config) => Looked::at(&platform, &plan, config, &pipeline, &recalled).await,
+            None => Looked::default(),
+        };
+        Ok(Planned {
+            plan,
+            pipeline,
+            stage,
+            looked,
+        })
+    }
+}
+
+impl Planned {
     /// Whether something would be another than it is: the release, or what it is deployed with.
     pub(crate) fn differs(&self) -> bool {
         self.plan.differs()

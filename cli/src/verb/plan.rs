@@ -8,7 +8,7 @@ use domain::{Reason, ReleaseNumber, ServiceName, StageName};
 
 use crate::answer;
 use crate::failure::{Exit, Failure};
-use crate::plan::Planned;
+use crate::plan::Decided;
 use crate::screen::Report;
 use crate::session::Session;
 
@@ -69,7 +69,8 @@ impl Plan {
             },
         };
         let ledger = session.ledger().await?;
-        let planned = Planned::make(session, &ledger, &self.service, &self.stage, &wish).await?;
+        let decided = Decided::make(session, &ledger, &self.service, &self.stage, &wish).await?;
+        let planned = decided.look(session).await?;
         let plan = &planned.plan;
         let reason = &plan.decision.reason;
         let refused = plan.decision.verdict() == Verdict::Refused;

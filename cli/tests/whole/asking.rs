@@ -110,9 +110,21 @@ async fn a_person_sees_the_plan_and_is_asked_and_a_script_is_not() {
     );
     assert_eq!(server.seen().len(), 2);
 
+    refused(&stack, &url, &server);
     plans(&stack);
     looks(&stack);
     applies(&stack, &url, &server);
+}
+
+/// What the rules refuse anyway is not asked about, so that nobody has to be there to be asked: the
+/// function refuses it, with its reason.
+fn refused(stack: &Stack, url: &str, server: &Server) {
+    let sent = server.seen().len();
+    let why = ["--reason", "it is slow", "--command-url", url];
+    let rollback = [&["rollback", "web", "dev"][..], &why].concat();
+    let (code, _, err) = told(&stack.lastgood(&rollback).output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(server.seen().len(), sent + 1, "it was asked for");
 }
 
 /// What a plan says, and that it ends as promised.
