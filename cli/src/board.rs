@@ -254,7 +254,8 @@ impl StageView {
                 | WaitingOn::Alarm { .. }
                 | WaitingOn::Stage { .. }
                 | WaitingOn::Turn { .. }
-                | WaitingOn::Target { .. },
+                | WaitingOn::Target { .. }
+                | WaitingOn::Switch { .. },
             )
             | None => None,
         })

@@ -376,7 +376,8 @@ pub(crate) fn moves(pipeline: &Pipeline, only: Option<&StageName>) -> bool {
                 | WaitingOn::Alarm { .. }
                 | WaitingOn::Stage { .. }
                 | WaitingOn::Turn { .. }
-                | WaitingOn::Target { .. },
+                | WaitingOn::Target { .. }
+                | WaitingOn::Switch { .. },
             )
             | None => true,
         };

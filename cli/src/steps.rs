@@ -126,7 +126,8 @@ impl Steps<'_> {
             | WaitingOn::Window { .. }
             | WaitingOn::Stage { .. }
             | WaitingOn::Turn { .. }
-            | WaitingOn::Target { .. } => None,
+            | WaitingOn::Target { .. }
+            | WaitingOn::Switch { .. } => None,
         }
     }
 

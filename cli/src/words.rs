@@ -448,6 +448,12 @@ pub(crate) fn waiting_on(on: &WaitingOn, times: &Times) -> String {
                 times.at(*again_at)
             )
         }
+        WaitingOn::Switch { again_at } => {
+            format!(
+                "until it can be read whether everything is frozen (tried again {})",
+                times.at(*again_at)
+            )
+        }
     }
 }
 

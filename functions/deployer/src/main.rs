@@ -27,9 +27,6 @@ async fn act(house: &House, service: &ServiceName, entry: &Entry) -> Result<(), 
     match carried.map_err(|error| Failed::report(&error))? {
         CarriedOut::NothingAsked => {}
         CarriedOut::Dropped(reason) => tracing::info!(%service, entry, %reason, "no longer wanted"),
-        CarriedOut::Withheld => {
-            tracing::error!(%service, entry, "not begun: the switch for all cannot be read");
-        }
         CarriedOut::Done(turned) => {
             tracing::info!(%service, entry, reason = %turned.reason, "carried out");
         }

@@ -319,6 +319,7 @@ fn waits(on: &WaitingOn, id: &EntryId) -> Standing {
         WaitingOn::Target { by, .. } => {
             format!("for somebody else's deployment {by} to leave the target")
         }
+        WaitingOn::Switch { .. } => "until it can be read whether everything is frozen".to_owned(),
     };
     Standing::Waits { on }
 }

@@ -95,8 +95,8 @@ fn waiting_due_at(pipeline: &Pipeline, waiting: &Offer) -> Option<Timestamp> {
         WaitingOn::Freeze { until, .. } => *until,
         // When to try again because a window opened.
         WaitingOn::Window { opens_at } => *opens_at,
-        // When to try again whether the target is free.
-        WaitingOn::Target { again_at, .. } => Some(*again_at),
+        // When to try again whether the target is free, or the switch can be read.
+        WaitingOn::Target { again_at, .. } | WaitingOn::Switch { again_at } => Some(*again_at),
         // An event, or the end of what is active, wakes these.
         WaitingOn::Alarm { .. }
         | WaitingOn::Drift { .. }

@@ -167,6 +167,8 @@ pub enum Answer {
     NeverBegun,
     /// Nothing was begun because a freeze came first.
     Frozen(Freeze),
+    /// Nothing was begun because the switch for all cannot be read.
+    Withheld,
     /// Nothing was begun because an alarm fires right now.
     Held(AlarmSeen),
     /// Nothing was begun because somebody else's deployment occupies the target.

@@ -271,6 +271,11 @@ pub enum WaitingOn {
         /// When it is tried again.
         again_at: Timestamp,
     },
+    /// For the switch for all, which cannot be read: it may be a freeze of everything.
+    Switch {
+        /// When it is tried again.
+        again_at: Timestamp,
+    },
 }
 
 /// A deployment that is being done.

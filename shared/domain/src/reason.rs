@@ -112,6 +112,8 @@ pub enum Reason {
     },
     /// The target is occupied by somebody else's deployment.
     TargetOccupied,
+    /// Whether everything is frozen cannot be read.
+    SwitchUnreadable,
     /// A freeze came before it began.
     Frozen,
     /// More releases than the service's limit within a minute.
@@ -331,6 +333,9 @@ impl fmt::Display for Reason {
                 write!(f, "alarm {alarm} was firing before it began")
             }
             Self::TargetOccupied => f.write_str("somebody else's deployment occupies the target"),
+            Self::SwitchUnreadable => {
+                f.write_str("nothing new begins while the ledger cannot tell whether it may")
+            }
             Self::Frozen => f.write_str("a freeze came before it began"),
             Self::Flood => f.write_str("more releases arrive than the service's limit"),
             Self::ArtefactKnown {

@@ -4,7 +4,7 @@
 use domain::alarm::{AlarmSeen, MissingData};
 use domain::entry::{Action, AlarmsAtStart, Order};
 use domain::fact::{Acted, Answer, Progress};
-use domain::pipeline::{Freeze, Pipeline};
+use domain::pipeline::Pipeline;
 use domain::wanted::{frozen, goes_forward, wanted};
 use domain::{Entry, Fact, Reason, ServiceName};
 
@@ -19,10 +19,7 @@ pub enum CarriedOut {
     NothingAsked,
     /// It is no longer wanted.
     Dropped(Reason),
-    /// The switch for all cannot be read, so nothing new is begun; the ledger asks again when no
-    /// answer comes.
-    Withheld,
-    /// It was done, or refused, and the ledger knows.
+    /// It was done, held or refused, and the ledger knows.
     Done(Box<Turned>),
 }
 
@@ -52,12 +49,11 @@ pub async fn carry_out(
     }
     let (stage, attempt, answer) = match action {
         Action::Deploy(order) => {
-            let freeze = match &switch {
-                Some(switch) => frozen(&pipeline, switch, order, clock.now()),
-                None if goes_forward(&pipeline, order) => return Ok(CarriedOut::Withheld),
-                None => None,
+            let held = match &switch {
+                Some(switch) => frozen(&pipeline, switch, order, clock.now()).map(Answer::Frozen),
+                None => goes_forward(&pipeline, order).then_some(Answer::Withheld),
             };
-            let answer = deploy(platform, &pipeline, order, freeze).await;
+            let answer = deploy(platform, &pipeline, order, held).await;
             (order.stage.clone(), order.attempt.clone(), answer)
         }
         Action::Stop(order) => (
@@ -127,13 +123,13 @@ async fn deploy(
     platform: &impl Platform,
     pipeline: &Pipeline,
     order: &Order,
-    freeze: Option<Freeze>,
+    held: Option<Answer>,
 ) -> Result<Answer, PlatformError> {
-    let held = match freeze {
-        Some(freeze) => Some(Answer::Frozen(freeze)),
+    let against = match held {
+        Some(held) => Some(held),
         None => against(platform, pipeline, order).await?,
     };
-    if let Some(held) = held {
+    if let Some(held) = against {
         let (progress, _) = platform
             .observe(&order.place, &order.target, &order.attempt, &order.artefact)
             .await?;

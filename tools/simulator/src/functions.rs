@@ -8,7 +8,7 @@ use domain::fact::{Acted, Asked, Request};
 use domain::file::Home;
 use domain::hint::{Input, Subject};
 use domain::hook::{Findings, HookVerdict, verdict};
-use domain::{Commit, Entry, Fact, Hint, ServiceName, due};
+use domain::{Commit, Entry, Fact, Hint, Reason, ServiceName, due};
 use engine::carry_out::{CarriedOut, carry_out};
 use engine::inspect::inspect;
 use engine::receive::receive;
@@ -45,7 +45,7 @@ const AGAIN_IN: u32 = 30;
 /// What a planted bug answers although nothing was done.
 const PROMISE: Answer = Answer {
     verdict: domain::reason::Verdict::Done,
-    reason: domain::Reason::PersonAsked,
+    reason: Reason::PersonAsked,
     entries: Vec::new(),
 };
 
@@ -375,12 +375,14 @@ async fn carry_out_all(ports: &Ports, record: &Record) -> Result<(), String> {
                     .shared
                     .path("an action that was no longer wanted was dropped");
             }
-            Ok(CarriedOut::Withheld) => {
-                ports
-                    .shared
-                    .path("nothing was begun because the switch for all could not be read");
+            Ok(CarriedOut::Done(turned)) => {
+                if turned.reason == Reason::SwitchUnreadable {
+                    ports
+                        .shared
+                        .path("nothing was begun because the switch for all could not be read");
+                }
+                count(ports, &turned);
             }
-            Ok(CarriedOut::Done(turned)) => count(ports, &turned),
             Err(error) => {
                 ports.failed(&error);
                 return Err(error.to_string());

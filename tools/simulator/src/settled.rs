@@ -132,7 +132,8 @@ fn waiting(
             Some(WaitingOn::Scan { .. }) => !is_scanned(book, registry, offer.release, now),
             // Behind one that waits for something else.
             Some(WaitingOn::Turn { .. }) => state.waiting.len() > 1,
-            Some(WaitingOn::Stage { .. } | WaitingOn::Target { .. }) | None => false,
+            Some(WaitingOn::Stage { .. } | WaitingOn::Target { .. } | WaitingOn::Switch { .. })
+            | None => false,
         };
         if !may_wait {
             let (name, release, on) = (&config.name, offer.release, &offer.on);

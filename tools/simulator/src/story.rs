@@ -106,6 +106,7 @@ pub(crate) fn answer(answer: &fact::Answer) -> String {
     match answer {
         fact::Answer::Begun { platform_id, .. } => format!("{platform_id} is under way"),
         fact::Answer::Occupied { by } => format!("{by} is in the way"),
+        fact::Answer::Withheld => "the switch for all cannot be read".to_owned(),
         fact::Answer::Frozen(freeze) => format!("it is frozen: {}", freeze.reason),
         fact::Answer::Held(seen) => format!("{} fires", seen.alarm.name()),
         fact::Answer::Refused(why) => format!("no: {why}"),
@@ -306,6 +307,7 @@ fn waits(on: &WaitingOn) -> String {
         WaitingOn::Turn { behind } => format!("behind release {behind}"),
         WaitingOn::Drift { .. } => "for a person to adopt what runs or to restore".to_owned(),
         WaitingOn::Target { by, .. } => format!("for {by} to leave the target"),
+        WaitingOn::Switch { .. } => "for the switch for all to be readable".to_owned(),
     }
 }
 

@@ -59,6 +59,7 @@ waits | {"on": {"alarm": {"names": ["web-5xx"]}}}
 waits | {"on": {"stage": {"busy_with": 16}}}
 waits | {"on": {"turn": {"behind": 16}}}
 waits | {"on": {"target": {"by": "d-THEIRS", "again_at": "2026-11-26T10:01:00Z"}}}
+waits | {"on": {"switch": {"again_at": "2026-11-26T10:05:00Z"}}}
 approved | {}
 approved | {"reason": null}
 approvals_voided | {}

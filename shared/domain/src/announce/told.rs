@@ -112,6 +112,23 @@ pub(super) fn told(service: &ServiceName, what: &What) -> Option<Told> {
         What::Waits {
             stage,
             release,
+            on: WaitingOn::Switch { .. },
+            ..
+        } => Told {
+            next: Some(
+                "nothing while Lastgood is being updated; else read the log of deployer".to_owned(),
+            ),
+            ..about(
+                "withheld",
+                Attention,
+                stage,
+                *release,
+                "is not begun: whether everything is frozen cannot be read",
+            )
+        },
+        What::Waits {
+            stage,
+            release,
             on: WaitingOn::Scan {
                 problem: Some(problem),
             },

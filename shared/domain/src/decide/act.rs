@@ -11,7 +11,10 @@ use crate::pipeline::{Active, How, Phase, WaitingOn};
 use crate::reason::Reason;
 
 /// When a target that somebody else occupies is tried again.
-const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+const TARGET_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// When a start is tried again that was withheld because the switch for all cannot be read. Mostly
+/// the functions are being updated, one after the other; people hear of every try.
+const SWITCH_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 pub(super) fn acted(draft: &mut Draft, acted: &Acted) -> Reason {
     let name = &acted.stage;
@@ -67,6 +70,11 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
             Reason::PlatformReported
         }
         Answer::Frozen(freeze) => waits(draft, name, active, freeze.waiting_on(), Reason::Frozen),
+        Answer::Withheld => {
+            let again_at = after(draft.now, SWITCH_AGAIN_AFTER);
+            let on = WaitingOn::Switch { again_at };
+            waits(draft, name, active, on, Reason::SwitchUnreadable)
+        }
         Answer::Held(seen) => {
             let alarm = seen.alarm.name().to_owned();
             let on = WaitingOn::Alarm {
@@ -80,7 +88,7 @@ fn starting(draft: &mut Draft, name: &StageName, active: &Active, answer: &Answe
         Answer::Occupied { by } => {
             let on = WaitingOn::Target {
                 by: by.clone(),
-                again_at: after(draft.now, AGAIN_AFTER),
+                again_at: after(draft.now, TARGET_AGAIN_AFTER),
             };
             waits(draft, name, active, on, Reason::TargetOccupied)
         }

@@ -231,7 +231,7 @@ pub(super) fn holds(
     let mut holds = Vec::new();
     // A rollback passes everything but a target that takes no deployment now.
     if offer.purpose == Purpose::Rollback {
-        holds.extend(occupied(stage, now));
+        holds.extend(found_out(stage, offer.purpose, now));
         return holds;
     }
     // Nobody is asked to approve what may yet be refused.
@@ -265,21 +265,35 @@ pub(super) fn holds(
     if !firing.is_empty() && offer.despite.alarm.is_none() {
         holds.push(WaitingOn::Alarm { names: firing });
     }
-    holds.extend(occupied(stage, now));
+    holds.extend(found_out(stage, offer.purpose, now));
     holds
 }
 
-/// Somebody else's deployment is in the way of all that waits: what one offer found out holds the
+/// What is in the way of all that waits: what one offer found out when it was to begin holds the
 /// others too, or they would take turns in asking, without a pause.
-fn occupied(stage: &Stage, now: Timestamp) -> Option<WaitingOn> {
-    let mut waiting = stage.waiting.iter();
-    waiting
-        .find(|offer| found_occupied(offer, now))
-        .and_then(|offer| offer.on.clone())
+fn found_out(stage: &Stage, purpose: Purpose, now: Timestamp) -> Option<WaitingOn> {
+    let found = stage.waiting.iter().filter_map(|offer| offer.on.as_ref());
+    let mut resting = found.filter(|on| rests(on, now));
+    let holds = |on: &&WaitingOn| match purpose {
+        Purpose::Release => true,
+        Purpose::Rollback => matches!(on, WaitingOn::Target { .. }),
+    };
+    resting.find(holds).cloned()
 }
 
-fn found_occupied(offer: &Offer, now: Timestamp) -> bool {
-    matches!(&offer.on, Some(WaitingOn::Target { again_at, .. }) if *again_at > now)
+/// Whether it was found out lately, and is not to be tried yet.
+fn rests(on: &WaitingOn, now: Timestamp) -> bool {
+    match on {
+        WaitingOn::Target { again_at, .. } | WaitingOn::Switch { again_at } => *again_at > now,
+        WaitingOn::Scan { .. }
+        | WaitingOn::Approval { .. }
+        | WaitingOn::Drift { .. }
+        | WaitingOn::Freeze { .. }
+        | WaitingOn::Window { .. }
+        | WaitingOn::Alarm { .. }
+        | WaitingOn::Stage { .. }
+        | WaitingOn::Turn { .. } => false,
+    }
 }
 
 /// All that the offer at a place in the queue waits for. A scan may end and an approval be given
@@ -344,7 +358,7 @@ fn say_what_waits(draft: &mut Draft, name: &StageName) {
     let mut news = Vec::new();
     for (at, offer) in stage.waiting.iter().enumerate() {
         // What it found out holds the whole stage, and is not written over before its time.
-        if found_occupied(offer, draft.now) {
+        if offer.on.as_ref().is_some_and(|on| rests(on, draft.now)) {
             continue;
         }
         let on = waits_for(&draft.pipeline, config, stage, at, draft.now);

@@ -168,7 +168,8 @@ fn holds(
             | WaitingOn::Window { .. }
             | WaitingOn::Alarm { .. }
             | WaitingOn::Stage { .. }
-            | WaitingOn::Target { .. },
+            | WaitingOn::Target { .. }
+            | WaitingOn::Switch { .. },
         )
         | None => {}
     }

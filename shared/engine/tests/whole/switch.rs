@@ -6,7 +6,6 @@ use domain::hint::Input;
 use domain::pipeline::{Pipeline, WaitingOn};
 use domain::reason::Verdict;
 use domain::{Fact, Identity, ServiceName};
-use engine::carry_out::CarriedOut;
 use engine::memory::contract::{arrived, config, configure};
 use engine::spread::spread;
 use engine::turn::turn;
@@ -204,14 +203,29 @@ async fn a_switch_that_cannot_be_read_begins_nothing_and_lets_rollbacks_pass() {
     whole.hint().await;
     whole.upload("v3").await;
     whole.alarm_changes(AlarmState::Ok).await;
-    let newest = whole
-        .ledger
-        .newest_entries(&whole.service, 1)
-        .await
-        .unwrap();
-    let start = newest.last().unwrap();
-    assert!(start.entry.what.action().is_some(), "v3 may start");
-    let carried = whole.carry_out(&start.entry).await.unwrap();
-    assert_eq!(carried, CarriedOut::Withheld);
     assert_eq!(begun(&whole), 3);
+    let on = whole.stage().await.waiting[0].on.clone();
+    assert!(matches!(on, Some(WaitingOn::Switch { .. })), "{on:?}");
+}
+
+#[tokio::test]
+async fn what_was_withheld_under_a_switch_that_cannot_be_read_begins_once_it_can() {
+    let mut whole = Whole::new().await;
+    whole.good("v1").await;
+    whole.ledger.spoil_switch();
+    whole.upload("v2").await;
+    for _ in 0..30 {
+        whole.jump(1);
+        whole.reconcile().await;
+    }
+    assert_eq!(begun(&whole), 1, "only v1 was begun");
+    let heard = whole.announcer.heard.take();
+    let heard = |kind| heard.iter().filter(|one| one.kind == kind).count();
+    assert_eq!((heard("failed"), heard("person-called")), (0, 0));
+    assert_eq!(heard("withheld"), 7, "at once, and every five minutes");
+    // The function that deploys is updated.
+    whole.ledger.understand(u32::MAX);
+    whole.jump(5);
+    whole.reconcile().await;
+    assert_eq!(begun(&whole), 2);
 }

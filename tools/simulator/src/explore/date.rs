@@ -263,7 +263,9 @@ fn times_of_offer(
     }
     match on {
         Some(
-            WaitingOn::Approval { expires_at: at, .. } | WaitingOn::Target { again_at: at, .. },
+            WaitingOn::Approval { expires_at: at, .. }
+            | WaitingOn::Target { again_at: at, .. }
+            | WaitingOn::Switch { again_at: at },
         ) => {
             with(at, Role::Until(0));
         }

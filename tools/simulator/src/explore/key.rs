@@ -187,7 +187,8 @@ fn silence_offer(offer: &mut Offer) {
             | WaitingOn::Window { .. }
             | WaitingOn::Alarm { .. }
             | WaitingOn::Stage { .. }
-            | WaitingOn::Turn { .. },
+            | WaitingOn::Turn { .. }
+            | WaitingOn::Switch { .. },
         )
         | None => {}
     }
@@ -246,7 +247,11 @@ fn forget_what_is_over(state: &mut State) {
             }
             | Answer::Occupied { by: words }
             | Answer::Refused(words) => words.clear(),
-            Answer::Stopping | Answer::NeverBegun | Answer::Frozen(_) | Answer::Held(_) => {}
+            Answer::Stopping
+            | Answer::NeverBegun
+            | Answer::Frozen(_)
+            | Answer::Withheld
+            | Answer::Held(_) => {}
         }
     }
 }

@@ -191,7 +191,8 @@ fn may_wait(
             | WaitingOn::Freeze { .. }
             | WaitingOn::Window { .. }
             | WaitingOn::Stage { .. }
-            | WaitingOn::Target { .. },
+            | WaitingOn::Target { .. }
+            | WaitingOn::Switch { .. },
         )
         | None => false,
     }

@@ -25,6 +25,7 @@ fn kinds(on: &[WaitingOn]) -> Vec<&'static str> {
             WaitingOn::Stage { .. } => "stage",
             WaitingOn::Turn { .. } => "turn",
             WaitingOn::Target { .. } => "target",
+            WaitingOn::Switch { .. } => "switch",
         })
         .collect()
 }

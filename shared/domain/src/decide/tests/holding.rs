@@ -1,9 +1,11 @@
 //! Starts that are held after they were asked for: by a target that somebody else occupies, by an
-//! alarm that fires right before; and what they give way to.
+//! alarm that fires right before, by a switch that cannot be read; and what they give way to.
 
 use super::story::{Story, release};
 use crate::alarm::AlarmState;
+use crate::entry::Purpose;
 use crate::fact::{Answer, Despite};
+use crate::reason::Reason;
 
 fn into_a_fire() -> Despite {
     Despite {
@@ -98,4 +100,33 @@ fn a_release_a_person_chose_after_a_newer_one_does_not_give_way_to_it() {
     let waiting = &story.state("dev").waiting;
     let numbers: Vec<_> = waiting.iter().map(|offer| offer.release).collect();
     assert_eq!(numbers, [release(1), release(3)]);
+}
+
+#[test]
+fn a_start_that_was_withheld_has_not_failed_however_often_it_was_tried() {
+    let mut story = Story::released_everywhere(1);
+    story.upload(2);
+    for _ in 0..12 {
+        let reason = story.answer("dev", Answer::Withheld);
+        assert_eq!(reason, Reason::SwitchUnreadable);
+        assert_eq!(story.wrote(), ["waits"]);
+        story.time_passes(4);
+        assert!(story.active("dev").is_none(), "people hear of every try");
+        story.time_passes(1);
+        assert_eq!(story.wrote(), ["start_asked"]);
+    }
+    story.becomes_good("dev");
+    assert_eq!(story.state("dev").last_good(), Some(release(2)));
+}
+
+#[test]
+fn what_is_withheld_holds_the_other_releases_of_its_stage_and_no_rollback() {
+    let mut story = Story::released_everywhere(2);
+    story.upload(3);
+    story.answer("dev", Answer::Withheld);
+    story.promote("dev", 1, into_a_fire());
+    assert!(story.active("dev").is_none());
+    story.roll_back("dev", Some(1));
+    let active = story.active("dev").map(|active| active.offer.purpose);
+    assert_eq!(active, Some(Purpose::Rollback));
 }

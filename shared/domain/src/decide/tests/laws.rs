@@ -41,7 +41,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1..12_u64).prop_map(Step::Upload),
-        6 => (0..3_usize, 0..6_usize).prop_map(|(s, a)| Step::Answer(s, a)),
+        6 => (0..3_usize, 0..7_usize).prop_map(|(s, a)| Step::Answer(s, a)),
         9 => (0..3_usize, 0..6_usize, 0..5_usize).prop_map(|(s, p, r)| Step::Observe(s, p, r)),
         3 => (0..3_usize, any::<bool>()).prop_map(|(s, fires)| Step::Alarm(s, fires)),
         2 => (0..3_usize, 1..12_u64).prop_map(|(who, n)| Step::Approve(who, n)),
@@ -115,6 +115,7 @@ fn answer(story: &Story, name: &str, which: usize) -> Answer {
         2 => Answer::NeverBegun,
         3 => Answer::Held(story.seen(name, AlarmState::Alarm)),
         4 => Answer::Frozen(held(story)),
+        5 => Answer::Withheld,
         _ => Answer::Occupied {
             by: "d-THEIRS".into(),
         },

@@ -171,6 +171,7 @@ fn facts() -> Vec<(&'static str, Told)> {
         ("answer: refused", |story| {
             answer(story, Answer::Refused("no such group".into()))
         }),
+        ("answer: withheld", |story| answer(story, Answer::Withheld)),
         ("answer: occupied", |story| {
             answer(
                 story,
