@@ -23,7 +23,6 @@ async fn one_at_a_time_behind_a_load_balancer_loses_no_request() {
     }
     let seen = load.end().await;
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [200], "{seen:?}");
-    assert!(seen[&200] > 100, "{seen:?}");
     assert_eq!(local.versions().await, only("3"));
     local.fleet.shutdown().await;
 }
