@@ -200,9 +200,29 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_ever_printed() {
+    fn messages_go_to_slack_itself_when_no_other_address_is_set() {
         let settings = Settings::read(SETTINGS).unwrap();
-        assert!(!format!("{settings:?}").contains("secret"));
+        assert_eq!(settings.api, "https://slack.com/api");
+        let elsewhere = SETTINGS.replace('{', r#"{"api": "http://127.0.0.1:1","#);
+        assert!(
+            Settings::read(&elsewhere).is_err(),
+            "only the settings have one"
+        );
+        let elsewhere = SETTINGS.replacen('{', r#"{"api": "http://127.0.0.1:1","#, 1);
+        assert_eq!(
+            Settings::read(&elsewhere).unwrap().api,
+            "http://127.0.0.1:1"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_ever_printed_and_channels_are_told_apart_all_the_same() {
+        let settings = Settings::read(SETTINGS).unwrap();
+        let printed = format!("{settings:?}");
+        assert!(!printed.contains("secret"), "{printed}");
+        for name in ["C1", "B1", "Everything", "user/alice"] {
+            assert!(printed.contains(name), "{name}: {printed}");
+        }
         let error = Settings::read("{\"bot_token\":\"xoxb-secret\"").unwrap_err();
         assert!(!error.to_string().contains("secret"));
     }
