@@ -1,67 +1,15 @@
-//! What is in an archive: the names of its files, and its appspec. Zip, tar and gzipped tar, as
-//! CodeDeploy unpacks them; which of them it is, its name says, because CodeDeploy is told the same
-//! way.
+//! What is in an archive: the names of its files, and its appspec. How it is packed is
+//! [`domain::bundle`]'s to say.
 
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
-use std::path::Path;
 
+use domain::bundle::{APPSPECS, Bundle};
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
-/// What CodeDeploy looks for in an archive's root; exactly one of them (CodeDeploy user guide:
-/// "The AppSpec file … must be placed in the root of the directory structure").
-pub(crate) const APPSPECS: [&str; 2] = ["appspec.yml", "appspec.yaml"];
 /// Largest appspec that is read, in bytes.
 const APPSPEC_BYTES_MAX: u64 = 1024 * 1024;
-
-/// How an archive is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Zip,
-    Tar,
-    TarGz,
-}
-
-impl Kind {
-    /// Told from its name. `None` when CodeDeploy takes no such file.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        match () {
-            () if name.ends_with(".zip") => Some(Self::Zip),
-            () if name.ends_with(".tar") => Some(Self::Tar),
-            () if name.ends_with(".tar.gz") || name.ends_with(".tgz") => Some(Self::TarGz),
-            () => None,
-        }
-    }
-
-    /// What its key ends with.
-    pub(crate) fn suffix(self) -> &'static str {
-        match self {
-            Self::Zip => ".zip",
-            Self::Tar => ".tar",
-            Self::TarGz => ".tar.gz",
-        }
-    }
-
-    /// Its media type.
-    pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            Self::Zip => "application/zip",
-            Self::Tar => "application/x-tar",
-            Self::TarGz => "application/gzip",
-        }
-    }
-
-    /// What it is called.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Zip => "zip archive",
-            Self::Tar => "tar archive",
-            Self::TarGz => "gzipped tar archive",
-        }
-    }
-}
 
 /// What is in an archive.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -74,11 +22,11 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// Looks into an archive.
-    pub(crate) fn of(kind: Kind, bytes: &[u8]) -> io::Result<Self> {
-        match kind {
-            Kind::Zip => Self::zipped(bytes),
-            Kind::Tar => Self::taken(bytes),
-            Kind::TarGz => Self::taken(MultiGzDecoder::new(bytes)),
+    pub(crate) fn of(bundle: Bundle, bytes: &[u8]) -> io::Result<Self> {
+        match bundle {
+            Bundle::Zip => Self::zipped(bytes),
+            Bundle::Tar => Self::taken(bytes),
+            Bundle::TarGz => Self::taken(MultiGzDecoder::new(bytes)),
         }
     }
 
@@ -153,30 +101,16 @@ pub(crate) mod tests {
     #[test]
     fn a_tar_archive_is_read_plain_and_gzipped() {
         let plain = tar(&[("appspec.yml", "version: 0.0\n"), ("bin/start", "#!")]);
-        let contents = Contents::of(Kind::Tar, &plain).unwrap();
+        let contents = Contents::of(Bundle::Tar, &plain).unwrap();
         assert_eq!(
             contents.appspecs,
             [("appspec.yml".to_owned(), "version: 0.0\n".to_owned())]
         );
         assert!(contents.names.contains("bin/start"), "{contents:?}");
         let packed = gzipped(&plain);
-        assert_eq!(Contents::of(Kind::TarGz, &packed).unwrap(), contents);
+        assert_eq!(Contents::of(Bundle::TarGz, &packed).unwrap(), contents);
         // What its name promises, it has to be.
-        assert!(Contents::of(Kind::TarGz, &plain).is_err());
-        assert!(Contents::of(Kind::Zip, &plain).is_err());
-    }
-
-    #[test]
-    fn the_name_says_what_it_is() {
-        for (name, kind) in [
-            ("web.zip", Some(Kind::Zip)),
-            ("build/WEB-1.2.TGZ", Some(Kind::TarGz)),
-            ("web.tar.gz", Some(Kind::TarGz)),
-            ("web.tar", Some(Kind::Tar)),
-            ("web.war", None),
-            ("zip", None),
-        ] {
-            assert_eq!(Kind::of(Path::new(name)), kind, "{name}");
-        }
+        assert!(Contents::of(Bundle::TarGz, &plain).is_err());
+        assert!(Contents::of(Bundle::Zip, &plain).is_err());
     }
 }

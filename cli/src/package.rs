@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
+use domain::bundle::{APPSPECS, Bundle};
 use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::appspec;
-use crate::archive::{APPSPECS, Contents, Kind};
+use crate::archive::Contents;
 use crate::failure::Failure;
 
 /// Largest archive, in bytes: one PutObject takes 5 GB, and it is held in memory here.
@@ -23,7 +24,7 @@ const MODE_EXECUTABLE: u32 = 0o755;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Package {
     /// How it is packed.
-    pub(crate) kind: Kind,
+    pub(crate) bundle: Bundle,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
     /// The SHA-256 of them.
@@ -33,16 +34,17 @@ pub(crate) struct Package {
 impl Package {
     /// A folder packed, or an archive as it is. Both must hold one appspec in their root.
     pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
-        let (kind, bytes) = if path.is_dir() {
-            (Kind::Zip, pack(path)?)
+        let (bundle, bytes) = if path.is_dir() {
+            (Bundle::Zip, pack(path)?)
         } else {
             let bytes = read(path)?;
-            (Kind::of(path).ok_or_else(|| no_archive(path))?, bytes)
+            let bundle = path.to_str().and_then(Bundle::of);
+            (bundle.ok_or_else(|| no_archive(path))?, bytes)
         };
-        check(path, kind, &bytes)?;
+        check(path, bundle, &bytes)?;
         let sha256 = Sha256::digest(&bytes).into();
         Ok(Self {
-            kind,
+            bundle,
             bytes,
             sha256,
         })
@@ -152,10 +154,10 @@ fn is_executable(_: &File) -> io::Result<bool> {
 }
 
 /// The archive opens, has exactly one appspec in its root, and that can be followed.
-fn check(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(), Failure> {
+fn check(path: &Path, bundle: Bundle, bytes: &[u8]) -> Result<(), Failure> {
     let shown = path.display().to_string();
-    let contents = Contents::of(kind, bytes).map_err(|error| {
-        Failure::usage(format!("{shown} is no {}", kind.word()))
+    let contents = Contents::of(bundle, bytes).map_err(|error| {
+        Failure::usage(format!("{shown} is no {}", bundle.word()))
             .because(error)
             .hint("give a folder, and it is packed for you")
     })?;
@@ -262,7 +264,7 @@ mod tests {
         let bytes = archive::tests::gzipped(&archive::tests::tar(&FILES));
         fs::write(&file, &bytes).unwrap();
         let packed = Package::of(&file).unwrap();
-        assert_eq!((packed.kind, packed.bytes), (Kind::TarGz, bytes));
+        assert_eq!((packed.bundle, packed.bytes), (Bundle::TarGz, bytes));
     }
 
     #[test]

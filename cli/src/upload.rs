@@ -100,7 +100,7 @@ impl Upload<'_> {
             .put_object()
             .bucket(self.bucket)
             .key(self.key)
-            .content_type(self.package.kind.media_type())
+            .content_type(self.package.bundle.media_type())
             // Whoever was faster under this name is not overwritten (S3, conditional writes).
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
@@ -158,7 +158,7 @@ impl Upload<'_> {
             .create_multipart_upload()
             .bucket(self.bucket)
             .key(self.key)
-            .content_type(self.package.kind.media_type())
+            .content_type(self.package.bundle.media_type())
             .checksum_algorithm(ChecksumAlgorithm::Sha256);
         for (name, value) in self.metadata() {
             begin = begin.metadata(name, value);

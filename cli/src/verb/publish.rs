@@ -241,7 +241,7 @@ fn key(prefix: &str, service: &ServiceName, build: &BuildFacts, package: &Packag
         }
     };
     let version: String = version.chars().map(safe).collect();
-    let suffix = package.kind.suffix();
+    let suffix = package.bundle.suffix();
     format!("{prefix}{service}-{version}{suffix}")
 }
 

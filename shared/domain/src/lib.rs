@@ -18,6 +18,7 @@ pub mod alarm;
 pub mod announce;
 pub mod apply;
 pub mod artefact;
+pub mod bundle;
 pub mod call;
 pub mod catalogue;
 pub mod chain;

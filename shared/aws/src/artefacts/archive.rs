@@ -2,13 +2,11 @@
 //! "Plan a revision"). How names are read out of an archive is in [`super::zipped`] and
 //! [`super::tarball`].
 
+use domain::bundle::APPSPECS;
 use domain::fact::Proof;
 
 /// Most names looked at: more is no archive of an application.
 pub(super) const NAMES_MAX: usize = 500_000;
-
-/// The names an archive may call its appspec.
-const APPSPECS: [&str; 2] = ["appspec.yml", "appspec.yaml"];
 
 /// What the names in an archive say about its appspec, collected one by one.
 #[derive(Debug, Default)]

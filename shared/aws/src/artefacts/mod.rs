@@ -4,7 +4,6 @@
 //! [`mod@scan`].
 
 mod archive;
-mod bundle;
 mod contents;
 mod facts;
 mod image;
@@ -18,17 +17,18 @@ mod tarball;
 mod web;
 mod zipped;
 
-pub(crate) use bundle::Bundle;
 pub(crate) use object::recorded;
+
+use std::sync::Arc;
 
 use domain::catalogue::Listed;
 use domain::config::Source;
 use domain::fact::ArtefactFound;
 use domain::scan::ScanFound;
-use domain::{Artefact, Hint};
+use domain::{AccountId, Artefact, Hint, Region};
 use engine::PlatformError;
 
-use crate::places::Places;
+use crate::places::{Clients, Places};
 
 /// Looks at what a hint is about; `None` when it is gone, or is no artefact at all.
 pub(crate) async fn examine(
@@ -52,12 +52,7 @@ pub(crate) async fn examine(
             digest,
             tag,
         } => {
-            let clients = places.own(region.clone()).await?;
-            let repository = image::Repository {
-                account,
-                region,
-                name: repository,
-            };
+            let (clients, repository) = ecr(places, account, region, repository).await?;
             image::examine(&clients, repository, digest, tag.as_deref()).await
         }
         Hint::Tag {
@@ -91,12 +86,7 @@ pub(crate) async fn listing(
             repository,
             ..
         } => {
-            let clients = places.own(region.clone()).await?;
-            let repository = image::Repository {
-                account,
-                region,
-                name: repository,
-            };
+            let (clients, repository) = ecr(places, account, region, repository).await?;
             image::listing(clients.ecr(), repository).await
         }
         Source::Oci {
@@ -120,18 +110,28 @@ pub(crate) async fn scan(places: &Places, artefact: &Artefact) -> Result<ScanFou
             digest,
             ..
         } => {
-            let clients = places.own(region.clone()).await?;
-            let repository = image::Repository {
-                account,
-                region,
-                name: repository,
-            };
+            let (clients, repository) = ecr(places, account, region, repository).await?;
             scan::look(&clients, repository, digest).await
         }
         Artefact::Object { .. } | Artefact::Oci { .. } => Ok(ScanFound::Unclear(
             "only images of ECR are scanned".to_owned(),
         )),
     }
+}
+
+/// A repository of ECR, and who can be asked about it.
+async fn ecr<'a>(
+    places: &Places,
+    account: &'a AccountId,
+    region: &'a Region,
+    name: &'a str,
+) -> Result<(Arc<Clients>, image::Repository<'a>), PlatformError> {
+    let repository = image::Repository {
+        account,
+        region,
+        name,
+    };
+    Ok((places.own(region.clone()).await?, repository))
 }
 
 /// Why an artefact that was deployable can be deployed no more; `None` when it still can.
@@ -156,12 +156,7 @@ pub(crate) async fn obstacle(
             digest,
             ..
         } => {
-            let clients = places.own(region.clone()).await?;
-            let repository = image::Repository {
-                account,
-                region,
-                name: repository,
-            };
+            let (clients, repository) = ecr(places, account, region, repository).await?;
             image::obstacle(clients.ecr(), repository, digest).await
         }
         Artefact::Oci {

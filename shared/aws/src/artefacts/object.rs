@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Artefact;
+use domain::bundle::Bundle;
 use domain::fact::{ArtefactFound, Proof};
 use engine::PlatformError;
 
-use super::bundle::{self, Bundle};
 use super::tarball::{STREAMED_BYTES_MAX, Scanner};
 use super::{facts, zipped};
 use crate::errors::{self, Trouble, cut};
@@ -209,7 +209,7 @@ impl Object<'_> {
     /// Whether the archive opens and is a revision.
     async fn opens(&self) -> Result<Proof, PlatformError> {
         let Some(bundle) = Bundle::of(self.key) else {
-            return Ok(Proof::Unusable(bundle::unknown(self.key)));
+            return Ok(Proof::Unusable(no_archive(self.key)));
         };
         match Scanner::new(bundle) {
             None => zipped::proof(self, self.bytes).await,
@@ -270,6 +270,11 @@ impl zipped::Ranges for Object<'_> {
         }
         Ok(bytes.to_vec())
     }
+}
+
+fn no_archive(key: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    format!("{name} is no archive that CodeDeploy unpacks: it takes .zip, .tar, .tar.gz and .tgz")
 }
 
 fn broken_off(error: &dyn std::error::Error) -> PlatformError {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Write as _};
 
+use domain::bundle::Bundle;
 use domain::fact::Proof;
 use engine::PlatformError;
 use flate2::Compression;
@@ -12,7 +13,6 @@ use fuzz::Target;
 use fuzz::shake::{rounds, shake};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::bundle::Bundle;
 use super::contents::{Manifest, labels_of};
 use super::facts;
 use super::tarball::Scanner;

@@ -3,11 +3,11 @@
 
 use std::io::{self, Write};
 
+use domain::bundle::Bundle;
 use domain::fact::Proof;
 use flate2::write::MultiGzDecoder;
 
 use super::archive::Names;
-use super::bundle::Bundle;
 
 /// Most bytes of an archive that are streamed.
 pub(super) const STREAMED_BYTES_MAX: u64 = 512 * 1024 * 1024;

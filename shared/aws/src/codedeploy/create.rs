@@ -3,16 +3,17 @@
 use aws_sdk_codedeploy::Client;
 use aws_sdk_codedeploy::operation::create_deployment::builders::CreateDeploymentFluentBuilder;
 use aws_sdk_codedeploy::types::{
-    AlarmConfiguration, AppSpecContent, RevisionLocation, RevisionLocationType, S3Location,
+    AlarmConfiguration, AppSpecContent, BundleType, RevisionLocation, RevisionLocationType,
+    S3Location,
 };
 use domain::Artefact;
+use domain::bundle::Bundle;
 use domain::config::{Hook, Target};
 use domain::entry::{AlarmsAtStart, Order};
 use engine::PlatformError;
 use serde_json::{Map, Value, json};
 
 use super::history::Group;
-use crate::artefacts::Bundle;
 use crate::ecs::{self, Wanted};
 use crate::mark;
 
@@ -61,11 +62,20 @@ pub(super) fn of_object(artefact: &Artefact) -> Result<RevisionLocation, Platfor
         .bucket(bucket)
         .key(key)
         .version(version)
-        .bundle_type(bundle.kind());
+        .bundle_type(bundle_type(bundle));
     Ok(RevisionLocation::builder()
         .revision_type(RevisionLocationType::S3)
         .s3_location(location.build())
         .build())
+}
+
+/// CodeDeploy's word for how an object is packed.
+fn bundle_type(bundle: Bundle) -> BundleType {
+    match bundle {
+        Bundle::Zip => BundleType::Zip,
+        Bundle::Tar => BundleType::Tar,
+        Bundle::TarGz => BundleType::TarGZip,
+    }
 }
 
 /// The revision of an ECS service: an AppSpec that names the next task definition.
