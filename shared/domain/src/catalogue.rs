@@ -266,6 +266,8 @@ mod tests {
         let found = news(&source(), &catalogue, &many);
         assert_eq!((found.new.len(), found.more), (NEWS_MAX, true));
         assert_eq!(tags(&found)[..2], ["main-0", "main-1"]);
+        let found = news(&source(), &catalogue, &many[..NEWS_MAX]);
+        assert_eq!((found.new.len(), found.more), (NEWS_MAX, false));
     }
 
     #[test]

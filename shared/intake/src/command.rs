@@ -266,7 +266,7 @@ mod tests {
             (domain::reason::Verdict::Refused, 409),
         ] {
             assert_eq!(
-                Response::answer(&answer(verdict)).unwrap().status_code,
+                Response::answer(&answer(verdict)).unwrap().status_code(),
                 status
             );
         }

@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn where_something_is_wrong_is_said_from_the_event_on() {
+        let path = |json: &str, at: &str| match super::json::<Vec<Outer>>(json.as_bytes(), at) {
+            Err(Refusal::Malformed { path, .. }) => path,
+            other => panic!("{other:?}"),
+        };
+        let second = r#"[{"inner": []}, {"inner": 1}]"#;
+        assert_eq!(path(second, ""), "[1].inner");
+        assert_eq!(path(second, "detail"), "detail[1].inner");
+        assert_eq!(path("{}", "detail"), "detail");
+        assert_eq!(path("{}", ""), "the event");
+    }
+
+    #[test]
     fn nesting_without_end_is_refused_and_not_followed() {
         let deep = format!("{{\"inner\":{}", "[".repeat(200_000));
         let refused = event::<Outer>(deep.as_bytes(), "a test").unwrap_err();

@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_secret_with_which_anybody_could_sign_is_none_and_none_is_shown() {
         assert_eq!(SigningSecret::new(" "), None);
-        assert!(!format!("{:?}", secret()).contains("8f74"));
+        assert_eq!(format!("{:?}", secret()), "SigningSecret(…)");
     }
 
     #[test]

@@ -415,6 +415,8 @@ mod tests {
             rollback("12345678", " ").check(),
             Err(CommandError::NoReason)
         );
+        let longest = rollback("12345678", &"é".repeat(REASON_LENGTH_MAX)).check();
+        assert_eq!(longest, Ok(()), "in characters");
         let long = rollback("12345678", &"x".repeat(REASON_LENGTH_MAX + 1)).check();
         assert_eq!(long, Err(CommandError::LongReason(REASON_LENGTH_MAX + 1)));
     }

@@ -102,6 +102,26 @@ fn the_commits_of_the_samples_hold_entries_the_domain_can_read() {
 }
 
 #[test]
+fn an_event_may_be_exactly_as_large_as_its_limit_says() {
+    for (function, sample, limit) in [
+        ("artefact-uploaded", "put-object", intake::EVENT_BYTES_MAX),
+        ("command", "thaw-service", 6 * 1024 * 1024),
+        ("button-pressed", "approve", 6 * 1024 * 1024),
+    ] {
+        let file = samples().join(format!("{function}/{sample}.json"));
+        let mut event = std::fs::read(file).unwrap();
+        let as_it_is = decode(function, &event);
+        event.resize(limit, b' ');
+        assert_eq!(decode(function, &event), as_it_is, "{function}");
+        event.push(b' ');
+        let Outcome::Refused(why) = decode(function, &event) else {
+            panic!("{function}: it is taken");
+        };
+        assert!(why.starts_with("too large: the event"), "{function}: {why}");
+    }
+}
+
+#[test]
 fn a_limit_is_named() {
     let large = vec![b' '; intake::EVENT_BYTES_MAX + 1];
     assert_eq!(

@@ -191,6 +191,11 @@ const WRONG: &str = r#"
 /stages/0/account | "444455556666" | /stages/0/role | needs a role
 /stages/0/external_id | "shop" | . | needs a role
 /stages/0/role | "lastgood" | . | no IAM role's ARN
+/stages/0/role | "arn:aws:iam::44445555666:role/lastgood" | . | no IAM role's ARN
+/stages/0/role | "arn:aws:iam::444455556666:role/" | . | no IAM role's ARN
+/stages/0/role | "arn:aws:iam::444455556666:user/alice" | . | no IAM role's ARN
+/stages/0/role | "arn:aws:sts::444455556666:role/lastgood" | . | no IAM role's ARN
+/stages/0/role | "arn:aws:iam:ap-south-1:444455556666:role/lastgood" | . | no IAM role's ARN
 "#;
 
 #[test]
