@@ -94,7 +94,6 @@ fn planted_bugs_are_found() {
         Bug::ForgetToCompare,
         Bug::DropFence,
         Bug::ForgetGate,
-        Bug::ForgetFromSlack,
         Bug::SkipScans,
         Bug::DeafToAlarms,
         Bug::AnyIsGood,
