@@ -229,29 +229,32 @@ fn alone(announcement: &Announcement, channel: &Channel) -> Message {
 mod tests {
     use domain::chain::Hash;
     use domain::entry::{Actor, ENTRY_FORMAT, What};
+    use domain::pipeline::Freeze;
     use domain::{Reason, ServiceName};
 
     use super::*;
     use crate::card::{MessageId, Standing};
 
-    fn good(seq: u64, number: u64) -> (Entry, EntryId) {
+    fn id(seq: u64) -> EntryId {
         let service: ServiceName = "web".parse().unwrap();
-        let id = EntryId { service, seq };
-        let entry = Entry {
-            format: ENTRY_FORMAT,
-            seq,
-            at: Timestamp::UNIX_EPOCH,
-            actor: Actor::Clock,
-            what: What::Succeeded {
-                stage: "dev".parse().unwrap(),
-                deployment: id.clone(),
-                release: ReleaseNumber(number),
-            },
-            why: Reason::BakeEnded,
-            request: None,
-            before: Hash::ZERO,
-        };
-        (entry, id)
+        EntryId { service, seq }
+    }
+
+    fn good(stage: &str, number: u64) -> What {
+        What::Succeeded {
+            stage: stage.parse().unwrap(),
+            deployment: id(1),
+            release: ReleaseNumber(number),
+        }
+    }
+
+    fn baking(stage: &str, number: u64) -> What {
+        What::BakeBegun {
+            stage: stage.parse().unwrap(),
+            deployment: id(1),
+            release: ReleaseNumber(number),
+            until: Timestamp::UNIX_EPOCH,
+        }
     }
 
     fn channel() -> Channel {
@@ -260,10 +263,98 @@ mod tests {
         settings.channels.into_iter().next().unwrap()
     }
 
-    fn hear(talk: &mut Talk, seq: u64, number: u64) -> Vec<Say> {
-        let (entry, id) = good(seq, number);
+    fn hears(talk: &mut Talk, seq: u64, what: What) -> Vec<Say> {
+        let id = id(seq);
+        let entry = Entry {
+            format: ENTRY_FORMAT,
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::Clock,
+            what,
+            why: Reason::BakeEnded,
+            request: None,
+            before: Hash::ZERO,
+        };
         let announced = domain::announce::announcement(&id.service, &entry);
         talk.hear(&entry, &id, announced.as_ref(), &channel())
+    }
+
+    fn hear(talk: &mut Talk, seq: u64, number: u64) -> Vec<Say> {
+        hears(talk, seq, good("dev", number))
+    }
+
+    /// A talk in which release 1 is good on dev and on test, with a message for each.
+    fn two_stages() -> Talk {
+        let mut talk = Talk::after(0);
+        for (seq, stage) in [(1, "dev"), (2, "test")] {
+            hears(&mut talk, seq, good(stage, 1));
+            talk.cards.last_mut().unwrap().message = Some(MessageId(stage.to_owned()));
+        }
+        talk
+    }
+
+    #[test]
+    fn what_nobody_is_told_is_shown_only_where_a_message_stands_and_it_changes_it() {
+        let mut talk = two_stages();
+        assert_eq!(hears(&mut talk, 3, baking("dev", 2)), [], "no message");
+        let says = hears(&mut talk, 4, baking("dev", 1));
+        assert!(matches!(says[..], [Say::Redraw(..)]), "{says:?}");
+        assert_eq!(hears(&mut talk, 5, baking("dev", 1)), [], "no change");
+    }
+
+    #[test]
+    fn who_approves_twice_is_named_once() {
+        let mut talk = two_stages();
+        for seq in [3, 4] {
+            let what = What::Approved {
+                stage: "dev".parse().unwrap(),
+                deployment: id(1),
+                release: ReleaseNumber(1),
+                by: domain::Identity("arn:aws:iam::111122223333:user/alice".into()),
+                reason: None,
+            };
+            hears(&mut talk, seq, what);
+        }
+        assert_eq!(talk.cards[0].approved_by, ["alice"]);
+    }
+
+    #[test]
+    fn a_person_is_called_under_the_release_that_is_bad_and_not_under_a_newer_one() {
+        let mut talk = two_stages();
+        hears(&mut talk, 3, good("dev", 2));
+        talk.cards.last_mut().unwrap().message = Some(MessageId("newer".to_owned()));
+        let call = domain::entry::Call::Irreversible {
+            release: ReleaseNumber(1),
+            problem: "alarm web-5xx fired".to_owned(),
+        };
+        let stage = "dev".parse().unwrap();
+        let says = hears(&mut talk, 4, What::PersonCalled { stage, call });
+        let [_, Say::Reply(_, ReleaseNumber(1), _, Reach::Channel)] = &says[..] else {
+            panic!("{says:?}");
+        };
+    }
+
+    #[test]
+    fn what_is_about_a_stage_alone_is_said_under_what_was_shown_of_it_last() {
+        let frozen = |stage: &str| What::Frozen {
+            stage: Some(stage.parse().unwrap()),
+            freeze: Freeze {
+                by: None,
+                reason: "the sale".to_owned(),
+                since: Timestamp::UNIX_EPOCH,
+                until: None,
+            },
+        };
+        let mut talk = two_stages();
+        hears(&mut talk, 3, baking("dev", 2));
+        let says = hears(&mut talk, 4, frozen("dev"));
+        let dev: StageName = "dev".parse().unwrap();
+        assert!(
+            matches!(&says[..], [_, Say::Reply(stage, ReleaseNumber(1), ..)] if *stage == dev),
+            "{says:?}"
+        );
+        let says = hears(&mut talk, 5, frozen("production"));
+        assert!(matches!(says[..], [Say::Alone(_)]), "{says:?}");
     }
 
     #[test]
