@@ -13,6 +13,7 @@ use common::{FUNCTIONS, Outcome, decode, files, samples};
 use domain::chain::Sealed;
 use domain::entry::Entry;
 use intake::stream::Held;
+use intake::wire::Desk;
 
 /// A file's name without its path.
 fn name(path: &Path) -> &str {
@@ -118,6 +119,15 @@ fn an_event_may_be_exactly_as_large_as_its_limit_says() {
             panic!("{function}: it is taken");
         };
         assert!(why.starts_with("too large: the event"), "{function}: {why}");
+    }
+}
+
+#[test]
+fn each_desk_is_a_function_of_its_own() {
+    let [approval, command] = [Desk::Approval, Desk::Command].map(Desk::function);
+    assert_ne!(approval, command);
+    for desk in [approval, command] {
+        assert!(FUNCTIONS.contains(&desk), "{desk:?}");
     }
 }
 
