@@ -53,7 +53,7 @@ pub fn draw(card: &Card, view: &View<'_>) -> Message {
         blocks.push(ways(card, view, config));
     } else {
         blocks.push(Block::section(&line));
-        blocks.extend(small_print(card, release));
+        blocks.push(small_print(card, release));
     }
     let text = format!("{subject} release {} {words}", card.release);
     Message::new(&text, blocks)
@@ -232,7 +232,7 @@ fn ways(card: &Card, view: &View<'_>, config: &StageConfig) -> Block {
 }
 
 /// Who, what and where of a release that needs nobody.
-fn small_print(card: &Card, release: Option<&Release>) -> Option<Block> {
+fn small_print(card: &Card, release: Option<&Release>) -> Block {
     let mut parts = Vec::new();
     if let Some(release) = release {
         let build = &release.build;
@@ -253,5 +253,67 @@ fn small_print(card: &Card, release: Option<&Release>) -> Option<Block> {
         ));
     }
     parts.push(date(card.since));
-    (!parts.is_empty()).then(|| Block::context([parts.join(" · ")]))
+    Block::context([parts.join(" · ")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(commit: &str) -> BuildFacts {
+        BuildFacts {
+            commit: Some(commit.to_owned()),
+            ..BuildFacts::default()
+        }
+    }
+
+    fn release(build: BuildFacts) -> Release {
+        Release {
+            number: ReleaseNumber(1),
+            artefact: domain::Artefact::Object {
+                bucket: "artefacts".into(),
+                key: "web/1.zip".into(),
+                version: "v1".into(),
+                sha256: None,
+                bytes: 4096,
+            },
+            build,
+            recorded_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_same_commit_again_changes_nothing() {
+        let before = release(built("aaaaaaaaaa"));
+        let said = |commit: &str| changes(&built(commit), Some(&before));
+        assert_eq!(said("aaaaaaaaaa"), "none: `aaaaaaa` again");
+        assert_eq!(said("bbbbbbbbbb"), "`aaaaaaa` … `bbbbbbb`");
+    }
+
+    #[test]
+    fn only_an_address_that_cannot_break_out_of_a_link_becomes_one() {
+        assert!(address("https://jenkins.example/job/web/1/").is_some());
+        for wrong in ["http://shop.example", "https://shop.example|<!here>", "x y"] {
+            assert_eq!(address(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_approver_is_warned_of_what_cannot_be_undone() {
+        let irreversible = release(BuildFacts {
+            irreversible: true,
+            ..BuildFacts::default()
+        });
+        let plain = release(BuildFacts::default());
+        let first = Stage::default();
+        let mut later = Stage::default();
+        later.good.push(ReleaseNumber(1));
+        for (release, stage, warned) in [
+            (&plain, &first, true),
+            (&irreversible, &later, true),
+            (&plain, &later, false),
+        ] {
+            assert_eq!(warnings(Some(release), stage).is_some(), warned);
+        }
+    }
 }

@@ -40,6 +40,16 @@ fn thaw(story: &mut Story) -> Reason {
     story.ask(MIRA, Request::Thaw { stage: None })
 }
 
+#[test]
+fn what_a_pipeline_was_told_of_the_switch_is_stored_with_it() {
+    let mut story = Story::new();
+    story.fact(&Fact::Switched(turned()));
+    assert!(story.pipeline.switch.freeze.is_some());
+    let stored = serde_json::to_string(&story.pipeline).unwrap();
+    let read: Pipeline = serde_json::from_str(&stored).unwrap();
+    assert_eq!(read, story.pipeline);
+}
+
 /// The switch after somebody froze everything.
 fn turned() -> Switch {
     let mut story = everything();
