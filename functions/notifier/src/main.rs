@@ -4,7 +4,7 @@
 //! message that is delivered again, recognisable by its id.
 
 use aws::{Home, SnsAnnouncer};
-use chat::ReadOn;
+use domain::announce::ReadOn;
 use engine::tell::tell;
 use lambda::{Failed, serve_commits, start};
 use lambda_runtime::Error;

@@ -5,7 +5,6 @@
 //!
 //! ```text
 //! text     escaping and cutting, so that nobody's words can mention anybody
-//! read_on  where people read on
 //! custom   the custom notification of Amazon Q Developer in chat applications
 //!
 //! answer    what somebody reads who pressed a button
@@ -21,9 +20,6 @@ pub mod block;
 pub mod card;
 pub mod custom;
 pub mod draw;
-pub mod read_on;
 pub mod settings;
 pub mod talk;
 pub mod text;
-
-pub use read_on::ReadOn;

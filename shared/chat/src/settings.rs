@@ -8,7 +8,7 @@ use domain::name::glob;
 use domain::{Identity, ServiceName, StageName};
 use serde::Deserialize;
 
-use crate::ReadOn;
+use domain::announce::ReadOn;
 
 /// The settings.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

@@ -17,14 +17,9 @@ pub const CARDS_KEPT: usize = 24;
 /// Longest reply, in characters; what is cut says where to read on.
 const REPLY_LENGTH_MAX: usize = 2500;
 
-/// What a channel was told of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a channel shows of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Talk {
-    /// The number of the last entry that it was told.
-    pub told: u64,
-    /// Until when nobody else may talk: somebody does, or Slack said to wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_until: Option<Timestamp>,
     /// Releases on stages, the oldest first.
     pub cards: Vec<Card>,
 }
@@ -52,16 +47,6 @@ pub enum Reach {
 }
 
 impl Talk {
-    /// A talk that begins after an entry.
-    #[must_use]
-    pub fn after(entry: u64) -> Self {
-        Self {
-            told: entry,
-            held_until: None,
-            cards: Vec::new(),
-        }
-    }
-
     /// The card of a release on a stage.
     #[must_use]
     pub fn card(&self, stage: &StageName, release: ReleaseNumber) -> Option<&Card> {
@@ -76,7 +61,7 @@ impl Talk {
     }
 
     /// Hears an entry, and gives what to say of it. Hearing it again before it is
-    /// [told](Self::told) says the same, but for messages that are there meanwhile.
+    /// told says the same, but for messages that are there meanwhile.
     pub fn hear(
         &mut self,
         entry: &Entry,
@@ -285,7 +270,7 @@ mod tests {
 
     /// A talk in which release 1 is good on dev and on test, with a message for each.
     fn two_stages() -> Talk {
-        let mut talk = Talk::after(0);
+        let mut talk = Talk::default();
         for (seq, stage) in [(1, "dev"), (2, "test")] {
             hears(&mut talk, seq, good(stage, 1));
             talk.cards.last_mut().unwrap().message = Some(MessageId(stage.to_owned()));
@@ -361,7 +346,7 @@ mod tests {
     fn what_is_too_long_is_cut_with_where_to_read_on() {
         let mut channel = channel();
         channel.read_on =
-            Some(crate::ReadOn::new("https://wiki.example/{service}#{entry}").unwrap());
+            Some(domain::announce::ReadOn::new("https://wiki.example/{service}#{entry}").unwrap());
         let long = crate::custom::tests::announcement(&"broken <!here> ".repeat(1000));
         let Message { text, .. } = reply(&long, &channel);
         assert!(text.chars().count() < crate::block::SECTION_LENGTH_MAX);
@@ -375,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_talk_goes_on_where_it_was_kept() {
-        let mut talk = Talk::after(0);
+        let mut talk = Talk::default();
         assert!(matches!(hear(&mut talk, 1, 17)[..], [Say::Post(..)]));
         talk.cards[0].message = Some(MessageId("1764151200.000100".to_owned()));
         let kept = serde_json::to_string(&talk).unwrap();
@@ -389,7 +374,7 @@ mod tests {
 
     #[test]
     fn of_many_cards_those_that_are_over_are_forgotten_first() {
-        let mut talk = Talk::after(0);
+        let mut talk = Talk::default();
         hear(&mut talk, 1, 1);
         talk.cards[0].standing = Standing::Deploying;
         for number in 2..=40 {

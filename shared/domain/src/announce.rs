@@ -8,9 +8,12 @@ use crate::entry::Entry;
 use crate::name::{EntryId, ReleaseNumber, ServiceName, StageName};
 
 mod drift;
+pub mod read_on;
 #[cfg(test)]
 mod tests;
 mod told;
+
+pub use read_on::ReadOn;
 
 /// Longest subject, in characters: SNS takes fewer than 100, ASCII only.
 pub const SUBJECT_LENGTH_MAX: usize = 99;

@@ -9,6 +9,7 @@
 mod behind;
 pub mod carry_out;
 pub mod converse;
+pub mod follow;
 pub mod inspect;
 pub mod look;
 #[cfg(feature = "memory")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat::card::MessageId;
-use engine::converse::ChatError;
+use engine::follow::Untold;
 use serde::Deserialize;
 
 /// How long a channel is left alone when Slack does not say.
@@ -63,9 +63,9 @@ pub(crate) fn of_method(
     status: u16,
     retry_after: Option<&str>,
     body: &[u8],
-) -> Result<MessageId, ChatError> {
+) -> Result<MessageId, Untold> {
     busy(status, retry_after)?;
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| ChatError::Later {
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| Untold::Later {
         after: None,
         why: format!("HTTP {status} without an answer"),
     })?;
@@ -78,11 +78,11 @@ pub(crate) fn of_method(
     } else if LATER.contains(&error.as_str()) {
         Some(pause(retry_after))
     } else if GONE.contains(&error.as_str()) {
-        return Err(ChatError::Gone);
+        return Err(Untold::Gone);
     } else {
-        return Err(ChatError::Refused(error));
+        return Err(Untold::Refused(error));
     };
-    Err(ChatError::Later { after, why: error })
+    Err(Untold::Later { after, why: error })
 }
 
 /// Reads the answer of an incoming webhook: `ok`, or a word and a status
@@ -91,26 +91,26 @@ pub(crate) fn of_webhook(
     status: u16,
     retry_after: Option<&str>,
     body: &[u8],
-) -> Result<MessageId, ChatError> {
+) -> Result<MessageId, Untold> {
     busy(status, retry_after)?;
     let why = String::from_utf8_lossy(body).chars().take(100).collect();
     match status {
         200 => Ok(MessageId(String::new())),
-        400 => Err(ChatError::Refused(why)),
-        _ => Err(ChatError::Later {
+        400 => Err(Untold::Refused(why)),
+        _ => Err(Untold::Later {
             after: Some(PAUSE_MISCONFIGURED),
             why,
         }),
     }
 }
 
-fn busy(status: u16, retry_after: Option<&str>) -> Result<(), ChatError> {
+fn busy(status: u16, retry_after: Option<&str>) -> Result<(), Untold> {
     match status {
-        429 => Err(ChatError::Later {
+        429 => Err(Untold::Later {
             after: Some(pause(retry_after)),
             why: "rate limited".to_owned(),
         }),
-        500.. => Err(ChatError::Later {
+        500.. => Err(Untold::Later {
             after: None,
             why: format!("HTTP {status}"),
         }),
@@ -134,30 +134,28 @@ mod tests {
     #[test]
     fn slack_says_how_long_to_wait() {
         let later = of_method(429, Some("7"), b"").unwrap_err();
-        assert!(
-            matches!(later, ChatError::Later { after: Some(after), .. } if after.as_secs() == 7)
-        );
+        assert!(matches!(later, Untold::Later { after: Some(after), .. } if after.as_secs() == 7));
         let later = of_method(429, Some("999999999"), b"").unwrap_err();
-        assert!(matches!(later, ChatError::Later { after: Some(after), .. } if after == PAUSE_MAX));
+        assert!(matches!(later, Untold::Later { after: Some(after), .. } if after == PAUSE_MAX));
     }
 
     #[test]
     fn what_can_be_set_right_is_not_lost_and_what_cannot_holds_up_nobody() {
         for error in MISCONFIGURED.into_iter().chain(LATER) {
             let answer = of_method(200, None, said(error).as_bytes());
-            assert!(matches!(answer, Err(ChatError::Later { .. })), "{error}");
+            assert!(matches!(answer, Err(Untold::Later { .. })), "{error}");
         }
         for error in GONE {
             let answer = of_method(200, None, said(error).as_bytes());
-            assert!(matches!(answer, Err(ChatError::Gone)), "{error}");
+            assert!(matches!(answer, Err(Untold::Gone)), "{error}");
         }
         for error in ["invalid_blocks", "msg_too_long", "of_next_year"] {
             let answer = of_method(200, None, said(error).as_bytes());
-            assert!(matches!(answer, Err(ChatError::Refused(_))), "{error}");
+            assert!(matches!(answer, Err(Untold::Refused(_))), "{error}");
         }
         for status in [500, 502, 503] {
             let answer = of_method(status, None, b"<html>");
-            assert!(matches!(answer, Err(ChatError::Later { .. })), "{status}");
+            assert!(matches!(answer, Err(Untold::Later { .. })), "{status}");
         }
     }
 
@@ -168,7 +166,7 @@ mod tests {
         assert_eq!(refused.to_string(), "refused: invalid_payload");
         for status in [403, 404, 410, 429, 503] {
             let answer = of_webhook(status, None, b"");
-            assert!(matches!(answer, Err(ChatError::Later { .. })), "{status}");
+            assert!(matches!(answer, Err(Untold::Later { .. })), "{status}");
         }
     }
 }

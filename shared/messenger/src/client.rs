@@ -16,7 +16,8 @@ use chat::block::Message;
 use chat::card::MessageId;
 use chat::settings::{Channel, Settings};
 use chat::talk::Reach;
-use engine::converse::{Chat, ChatError};
+use engine::converse::Chat;
+use engine::follow::Untold;
 use serde_json::{Value, json};
 
 use crate::answer;
@@ -107,7 +108,7 @@ impl Messenger {
         }
     }
 
-    async fn method(&self, name: &str, body: &Value) -> Result<MessageId, ChatError> {
+    async fn method(&self, name: &str, body: &Value) -> Result<MessageId, Untold> {
         let address = format!("{}/{name}", self.api);
         let sent = self.send(&address, self.token.as_deref(), body).await;
         let answered = sent.map_err(|error| unanswered(&error))?;
@@ -115,7 +116,7 @@ impl Messenger {
         answer::of_method(answered.status, wait, &answered.body)
     }
 
-    async fn webhook(&self, channel: &Channel, message: &Message) -> Result<MessageId, ChatError> {
+    async fn webhook(&self, channel: &Channel, message: &Message) -> Result<MessageId, Untold> {
         let body = json!(message);
         let sent = self.send(&channel.id, None, &body).await;
         let answered = sent.map_err(|error| unanswered(&error))?;
@@ -163,7 +164,7 @@ impl Chat for Messenger {
         channel: &Channel,
         message: &Message,
         under: Option<(&MessageId, Reach)>,
-    ) -> Result<MessageId, ChatError> {
+    ) -> Result<MessageId, Untold> {
         if !channel.updates {
             return self.webhook(channel, message).await;
         }
@@ -186,7 +187,7 @@ impl Chat for Messenger {
         channel: &Channel,
         place: &MessageId,
         message: &Message,
-    ) -> Result<(), ChatError> {
+    ) -> Result<(), Untold> {
         let mut body = json!(message);
         if let Some(body) = body.as_object_mut() {
             body.insert("channel".to_owned(), json!(channel.id));
@@ -196,8 +197,8 @@ impl Chat for Messenger {
     }
 }
 
-fn unanswered(error: &MessengerError) -> ChatError {
-    ChatError::Later {
+fn unanswered(error: &MessengerError) -> Untold {
+    Untold::Later {
         after: None,
         why: error.to_string(),
     }

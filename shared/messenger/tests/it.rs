@@ -8,7 +8,8 @@ use chat::block::{Block, Message};
 use chat::settings::{Channel, Settings};
 use chat::talk::Reach;
 use chatroom::{Chatroom, Manners, Options};
-use engine::converse::{Chat as _, ChatError};
+use engine::converse::Chat as _;
+use engine::follow::Untold;
 use messenger::Messenger;
 use serde_json::json;
 
@@ -69,7 +70,7 @@ async fn what_fails_says_when_to_come_again_and_in_the_end_arrives() {
     while arrived < 20 {
         match messenger.post(&channel, &message, None).await {
             Ok(_) => arrived += 1,
-            Err(ChatError::Later { after, .. }) => {
+            Err(Untold::Later { after, .. }) => {
                 limited += u32::from(after == Some(Duration::from_secs(1)));
             }
             Err(error) => panic!("{error}"),
@@ -79,7 +80,7 @@ async fn what_fails_says_when_to_come_again_and_in_the_end_arrives() {
     assert!(room.room().messages().len() >= 20);
     room.room().behave(Manners::Down);
     let down = messenger.post(&channel, &message, None).await;
-    assert!(matches!(down, Err(ChatError::Later { .. })));
+    assert!(matches!(down, Err(Untold::Later { .. })));
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn what_slack_does_not_take_is_told_apart_from_what_it_takes_later() {
     let gone = chat::card::MessageId("1.2".to_owned());
     let message = Message::plain("*web* waits");
     let update = messenger.update(&channel, &gone, &message).await;
-    assert!(matches!(update, Err(ChatError::Gone)));
+    assert!(matches!(update, Err(Untold::Gone)));
     let mut large = message.clone();
     large.blocks = vec![Block::section("x"); 51];
     let refused = messenger.post(&channel, &large, None).await.unwrap_err();

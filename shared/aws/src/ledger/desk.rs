@@ -1,36 +1,42 @@
-//! What channels were told, kept in the ledger's table beside the ledger: `slack#web` /
-//! `channel#C0123`, one item for each service and channel. Nothing of the ledger depends on it.
+//! What those who follow the ledger were told, kept in its table beside it: `slack#web` /
+//! `channel#C0123`, one item for each service and each of them. Nothing of the ledger depends on
+//! it.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use chat::talk::Talk;
 use domain::ServiceName;
 use engine::LedgerError;
-use engine::converse::Desk;
+use engine::follow::{Desk, Notes, Seat};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::items::{self, Item, VERSION, number, text};
 use super::{DynamoLedger, trouble};
 use crate::errors::Trouble;
 
-/// What partition keys of talks begin with.
-const TALKS: &str = "slack#";
+/// The attribute that holds the notes.
 const TALK: &str = "talk";
 
-fn key(service: &ServiceName, channel: &str) -> Item {
-    items::key(&format!("{TALKS}{service}"), &format!("channel#{channel}"))
+/// A function may write only under its own name: its role says so.
+fn key(service: &ServiceName, seat: &Seat<'_>) -> Item {
+    let Seat {
+        function,
+        kind,
+        name,
+    } = seat;
+    items::key(&format!("{function}#{service}"), &format!("{kind}#{name}"))
 }
 
-impl Desk for DynamoLedger {
-    async fn talk(
+impl<B: Serialize + DeserializeOwned> Desk<B> for DynamoLedger {
+    async fn notes(
         &self,
         service: &ServiceName,
-        channel: &str,
-    ) -> Result<Option<(Talk, u64)>, LedgerError> {
+        seat: &Seat<'_>,
+    ) -> Result<Option<(Notes<B>, u64)>, LedgerError> {
         let read = self
             .client
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(key(service, channel)))
+            .set_key(Some(key(service, seat)))
             .consistent_read(true)
             .send()
             .await;
@@ -39,20 +45,20 @@ impl Desk for DynamoLedger {
             return Ok(None);
         };
         let stored = item.get(TALK).and_then(|value| value.as_s().ok());
-        let stored = stored.ok_or_else(|| trouble::corrupt("a talk without its words"))?;
-        let talk = serde_json::from_str(stored).map_err(trouble::corrupt)?;
-        Ok(Some((talk, items::read_number(&item, VERSION)?)))
+        let stored = stored.ok_or_else(|| trouble::corrupt("notes without their words"))?;
+        let notes = serde_json::from_str(stored).map_err(trouble::corrupt)?;
+        Ok(Some((notes, items::read_number(&item, VERSION)?)))
     }
 
     async fn keep(
         &self,
         service: &ServiceName,
-        channel: &str,
-        talk: &Talk,
+        seat: &Seat<'_>,
+        notes: &Notes<B>,
         replaces: u64,
     ) -> Result<(), LedgerError> {
-        let mut item = key(service, channel);
-        let stored = serde_json::to_string(talk).map_err(trouble::corrupt)?;
+        let mut item = key(service, seat);
+        let stored = serde_json::to_string(notes).map_err(trouble::corrupt)?;
         item.insert(TALK.to_owned(), text(stored));
         item.insert(VERSION.to_owned(), number(replaces + 1));
         let mut put = self

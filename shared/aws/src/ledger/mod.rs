@@ -1,7 +1,7 @@
 //! The ledger on one DynamoDB table. What each item looks like is in [`items`], what one commit
 //! writes in [`write`](mod@write), what reading brings in [`read`]. Beside history stand what was
-//! there when image sources were last looked through ([`catalogue`]), and what channels were told
-//! ([`desk`]).
+//! there when image sources were last looked through ([`catalogue`]), and what those were told
+//! who follow it ([`desk`]).
 
 mod catalogue;
 mod desk;

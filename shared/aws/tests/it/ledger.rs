@@ -13,7 +13,7 @@ use chat::talk::Talk;
 use domain::config::{ServiceConfig, Source};
 use domain::hint::Subject;
 use domain::{AlarmArn, Commit, Fact, ServiceName, decide};
-use engine::converse::Desk as _;
+use engine::follow::{Desk as _, Notes, Seat};
 use engine::memory::contract::{
     arrived, catalogues_keep_their_contract, config, configure, ledger_keeps_its_contract, noon,
 };
@@ -113,18 +113,34 @@ async fn the_ledger_on_a_table() {
 
 async fn what_a_channel_was_told_is_kept_by_whoever_is_faster(ledger: &DynamoLedger) {
     let web = service("desk");
-    assert_eq!(ledger.talk(&web, "C1").await.unwrap(), None);
-    let mut talk = Talk::after(41);
-    ledger.keep(&web, "C1", &talk, 0).await.unwrap();
-    let again = ledger.keep(&web, "C1", &talk, 0).await;
+    assert_eq!(told(ledger, &web, &C1).await, None);
+    let mut talk = Notes::<Talk>::after(41);
+    ledger.keep(&web, &C1, &talk, 0).await.unwrap();
+    let again = ledger.keep(&web, &C1, &talk, 0).await;
     assert!(matches!(again, Err(LedgerError::Stale)), "{again:?}");
     talk.told = 42;
     talk.held_until = Some(noon());
-    ledger.keep(&web, "C1", &talk, 1).await.unwrap();
-    let late = ledger.keep(&web, "C1", &Talk::after(1), 1).await;
+    ledger.keep(&web, &C1, &talk, 1).await.unwrap();
+    let late = ledger.keep(&web, &C1, &Notes::<Talk>::after(1), 1).await;
     assert!(matches!(late, Err(LedgerError::Stale)), "{late:?}");
-    assert_eq!(ledger.talk(&web, "C1").await.unwrap(), Some((talk, 2)));
-    assert_eq!(ledger.talk(&web, "C2").await.unwrap(), None);
+    assert_eq!(told(ledger, &web, &C1).await, Some((talk, 2)));
+    let another = Seat { name: "C2", ..C1 };
+    assert_eq!(told(ledger, &web, &another).await, None);
+}
+
+/// A channel in Slack.
+const C1: Seat<'_> = Seat {
+    function: "slack",
+    kind: "channel",
+    name: "C1",
+};
+
+async fn told(
+    ledger: &DynamoLedger,
+    service: &ServiceName,
+    seat: &Seat<'_>,
+) -> Option<(Notes<Talk>, u64)> {
+    ledger.notes(service, seat).await.unwrap()
 }
 
 async fn services_are_listed_and_read_together(ledger: &DynamoLedger) {

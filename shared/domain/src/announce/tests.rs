@@ -5,7 +5,7 @@ use crate::chain::Hash;
 use crate::entry::{Actor, ENTRY_FORMAT, What};
 use crate::reason::Reason;
 
-fn failed(problem: &str) -> Announcement {
+pub(super) fn failed(problem: &str) -> Announcement {
     let service: ServiceName = "web".parse().unwrap();
     let what = What::Failed {
         stage: "production".parse().unwrap(),

@@ -13,7 +13,8 @@ use domain::chain::Sealed;
 use domain::commit::Watcher;
 use domain::hint::Subject;
 use domain::{Commit, EntryId, Pipeline, Release, ReleaseNumber, ServiceName, Timestamp};
-use engine::converse::{Chat, ChatError, ConverseError, Desk, Ports, Told, converse};
+use engine::converse::{Chat, Conversation};
+use engine::follow::{Desk, FollowError, Notes, Ports, Seat, Told, Untold, follow};
 use engine::memory::MemoryClock;
 use engine::memory::contract::noon;
 use engine::{Ledger, LedgerError, Loaded, Mention};
@@ -62,16 +63,16 @@ impl Room {
         }
     }
 
-    fn takes(&self, message: &Message) -> Result<(), ChatError> {
+    fn takes(&self, message: &Message) -> Result<(), Untold> {
         match self.takes.get() {
             Takes::Everything => Ok(()),
             Takes::PlainText if message.blocks.is_empty() => Ok(()),
-            Takes::PlainText | Takes::Nothing => Err(ChatError::Refused("invalid_blocks".into())),
+            Takes::PlainText | Takes::Nothing => Err(Untold::Refused("invalid_blocks".into())),
         }
     }
 
-    fn later() -> ChatError {
-        ChatError::Later {
+    fn later() -> Untold {
+        Untold::Later {
             after: Some(Duration::from_secs(1)),
             why: "rate_limited".to_owned(),
         }
@@ -88,7 +89,7 @@ impl Chat for Room {
         _channel: &Channel,
         message: &Message,
         under: Option<(&MessageId, Reach)>,
-    ) -> Result<MessageId, ChatError> {
+    ) -> Result<MessageId, Untold> {
         let fate = self.fate();
         if matches!(fate, Fate::Lost) {
             return Err(Self::later());
@@ -112,7 +113,7 @@ impl Chat for Room {
         _channel: &Channel,
         place: &MessageId,
         message: &Message,
-    ) -> Result<(), ChatError> {
+    ) -> Result<(), Untold> {
         if !matches!(self.fate(), Fate::Well) {
             return Err(Self::later());
         }
@@ -122,41 +123,46 @@ impl Chat for Room {
     }
 }
 
-/// Keeps talks, as the table does.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf(RefCell<BTreeMap<String, (Option<Talk>, u64)>>);
+/// Keeps notes, as the table does.
+#[derive(Debug)]
+pub(crate) struct Shelf<B>(RefCell<BTreeMap<String, (Notes<B>, u64)>>);
 
-impl Shelf {
+impl<B> Default for Shelf<B> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<B> Shelf<B> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
 }
 
-impl Desk for Shelf {
-    async fn talk(
+impl<B: Clone> Desk<B> for Shelf<B> {
+    async fn notes(
         &self,
         service: &ServiceName,
-        channel: &str,
-    ) -> Result<Option<(Talk, u64)>, LedgerError> {
+        seat: &Seat<'_>,
+    ) -> Result<Option<(Notes<B>, u64)>, LedgerError> {
         let kept = self.0.borrow();
-        let found = kept.get(&format!("{service}#{channel}"));
-        Ok(found.and_then(|(talk, version)| Some((talk.clone()?, *version))))
+        Ok(kept.get(&format!("{service} {seat:?}")).cloned())
     }
 
     async fn keep(
         &self,
         service: &ServiceName,
-        channel: &str,
-        talk: &Talk,
+        seat: &Seat<'_>,
+        notes: &Notes<B>,
         replaces: u64,
     ) -> Result<(), LedgerError> {
         let mut kept = self.0.borrow_mut();
-        let (stored, version) = kept.entry(format!("{service}#{channel}")).or_default();
-        if *version != replaces {
+        let key = format!("{service} {seat:?}");
+        let version = kept.get(&key).map_or(0, |(_, version)| *version);
+        if version != replaces {
             return Err(LedgerError::Stale);
         }
-        *stored = Some(talk.clone());
-        *version += 1;
+        kept.insert(key, (notes.clone(), version + 1));
         Ok(())
     }
 }
@@ -238,7 +244,7 @@ impl Ledger for Book {
 pub(crate) struct Scene {
     pub(crate) book: Book,
     pub(crate) room: Room,
-    pub(crate) shelf: Shelf,
+    pub(crate) shelf: Shelf<Talk>,
     pub(crate) clock: MemoryClock,
     pub(crate) channel: Channel,
 }
@@ -268,14 +274,17 @@ impl Scene {
     }
 
     /// An announcement arrives.
-    pub(crate) async fn hint(&self, seq: u64) -> Result<Told, ConverseError> {
+    pub(crate) async fn hint(&self, seq: u64) -> Result<Told, FollowError> {
         let ports = Ports {
             ledger: &self.book,
-            chat: &self.room,
             desk: &self.shelf,
             clock: &self.clock,
         };
+        let conversation = Conversation {
+            chat: &self.room,
+            channel: &self.channel,
+        };
         let service = "web".parse().unwrap();
-        converse(&ports, &self.channel, &EntryId { service, seq }).await
+        follow(&ports, &conversation, &EntryId { service, seq }).await
     }
 }

@@ -9,7 +9,7 @@ use domain::entry::{Actor, Drop, ENTRY_FORMAT, Entry, What};
 use domain::file::{Home, ServiceFile};
 use domain::pipeline::{Cause, Pipeline, WaitingOn};
 use domain::{EntryId, Identity, Reason, Release, ReleaseNumber, SignedDuration, StageName};
-use engine::converse::Told;
+use engine::follow::Told;
 use engine::memory::contract::noon;
 
 use crate::chatroom::{Book, Scene, Takes};

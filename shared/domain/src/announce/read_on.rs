@@ -1,6 +1,6 @@
 //! Where people read on: the address of a team's own page about a release, when it has one.
 
-use domain::announce::Announcement;
+use super::Announcement;
 
 /// Longest address that is linked to, in characters: Slack takes no longer one.
 pub const ADDRESS_LENGTH_MAX: usize = 2000;
@@ -44,12 +44,12 @@ impl ReadOn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::custom::tests::announcement;
+    use crate::announce::tests::failed;
 
     #[test]
     fn an_address_is_about_what_was_announced() {
         let read_on = ReadOn::new("https://wiki.example/{service}/{stage}/{release}#{entry}");
-        let address = read_on.unwrap().address(&announcement(""));
+        let address = read_on.unwrap().address(&failed("x"));
         assert_eq!(address, "https://wiki.example/web/production/17#42");
     }
 
