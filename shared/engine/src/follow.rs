@@ -4,10 +4,13 @@
 //! which order, the ledger says: so announcements may come late, twice, out of order or not at all,
 //! and who could not be reached for a day is told everything once they can be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::announce::{Announcement, announcement};
-use domain::{Entry, EntryId, Pipeline, ServiceName, SignedDuration, Timestamp};
+use domain::{
+    Entry, EntryId, Pipeline, Release, ReleaseNumber, ServiceName, SignedDuration, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{Clock, Ledger, LedgerError, Mention};
@@ -64,6 +67,23 @@ pub struct Heard<'a, L> {
     pub now: &'a Pipeline,
     /// The ledger, for what the snapshot has forgotten.
     pub ledger: &'a L,
+}
+
+impl<L: Ledger> Heard<'_, L> {
+    /// A release, also one that the snapshot has forgotten.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn release(
+        &self,
+        number: ReleaseNumber,
+    ) -> Result<Option<Arc<Release>>, LedgerError> {
+        if let Some(release) = self.now.releases.get(&number) {
+            return Ok(Some(Arc::clone(release)));
+        }
+        let found = self.ledger.release(&self.id.service, number).await?;
+        Ok(found.map(Arc::new))
+    }
 }
 
 /// Why somebody could not be told of an entry.

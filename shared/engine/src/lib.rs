@@ -15,6 +15,7 @@ pub mod look;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
+pub mod publish;
 pub mod receive;
 pub mod source;
 pub mod spread;

@@ -24,12 +24,9 @@ use engine::{Ledger, LedgerError, Loaded, Mention};
 pub(crate) struct Room {
     pub(crate) messages: RefCell<Vec<Message>>,
     pub(crate) replies: RefCell<Vec<(usize, Message, Reach)>>,
-    /// Of so many calls one fails; 0 for none.
-    pub(crate) one_fails_of: Cell<u64>,
     /// What it takes for good.
     pub(crate) takes: Cell<Takes>,
-    pub(crate) calls: Cell<u64>,
-    chance: Cell<u64>,
+    pub(crate) luck: Luck,
 }
 
 /// What a room takes.
@@ -42,17 +39,26 @@ pub(crate) enum Takes {
 }
 
 /// How a call ends.
-enum Fate {
+pub(crate) enum Fate {
     Well,
     Lost,
     AnswerLost,
 }
 
-impl Room {
-    fn fate(&self) -> Fate {
+/// Chance that is the same in every run.
+#[derive(Debug, Default)]
+pub(crate) struct Luck {
+    /// Of so many calls one fails; 0 for none.
+    pub(crate) one_fails_of: Cell<u64>,
+    pub(crate) calls: Cell<u64>,
+    chance: Cell<u64>,
+}
+
+impl Luck {
+    pub(crate) fn fate(&self) -> Fate {
         self.calls.set(self.calls.get() + 1);
         let of = self.one_fails_of.get();
-        // Knuth's MMIX generator: chance that is the same in every run.
+        // Knuth's MMIX generator.
         let next = self.chance.get().wrapping_mul(6_364_136_223_846_793_005);
         self.chance
             .set(next.wrapping_add(1_442_695_040_888_963_407));
@@ -63,18 +69,20 @@ impl Room {
         }
     }
 
+    pub(crate) fn later() -> Untold {
+        Untold::Later {
+            after: Some(Duration::from_secs(1)),
+            why: "rate_limited".to_owned(),
+        }
+    }
+}
+
+impl Room {
     fn takes(&self, message: &Message) -> Result<(), Untold> {
         match self.takes.get() {
             Takes::Everything => Ok(()),
             Takes::PlainText if message.blocks.is_empty() => Ok(()),
             Takes::PlainText | Takes::Nothing => Err(Untold::Refused("invalid_blocks".into())),
-        }
-    }
-
-    fn later() -> Untold {
-        Untold::Later {
-            after: Some(Duration::from_secs(1)),
-            why: "rate_limited".to_owned(),
         }
     }
 
@@ -90,9 +98,9 @@ impl Chat for Room {
         message: &Message,
         under: Option<(&MessageId, Reach)>,
     ) -> Result<MessageId, Untold> {
-        let fate = self.fate();
+        let fate = self.luck.fate();
         if matches!(fate, Fate::Lost) {
-            return Err(Self::later());
+            return Err(Luck::later());
         }
         self.takes(message)?;
         let mut messages = self.messages.borrow_mut();
@@ -103,7 +111,7 @@ impl Chat for Room {
             messages.push(message.clone());
         }
         match fate {
-            Fate::AnswerLost => Err(Self::later()),
+            Fate::AnswerLost => Err(Luck::later()),
             Fate::Well | Fate::Lost => Ok(MessageId((messages.len() - 1).to_string())),
         }
     }
@@ -114,8 +122,8 @@ impl Chat for Room {
         place: &MessageId,
         message: &Message,
     ) -> Result<(), Untold> {
-        if !matches!(self.fate(), Fate::Well) {
-            return Err(Self::later());
+        if !matches!(self.luck.fate(), Fate::Well) {
+            return Err(Luck::later());
         }
         self.takes(message)?;
         self.messages.borrow_mut()[Self::index(place)] = message.clone();
@@ -172,6 +180,8 @@ impl<B: Clone> Desk<B> for Shelf<B> {
 pub(crate) struct Book {
     pub(crate) pipeline: Pipeline,
     pub(crate) entries: Vec<Sealed>,
+    /// Releases that the snapshot no longer holds.
+    pub(crate) forgotten: BTreeMap<ReleaseNumber, Release>,
 }
 
 fn read_only<T>() -> Result<T, LedgerError> {
@@ -234,9 +244,9 @@ impl Ledger for Book {
     async fn release(
         &self,
         _: &ServiceName,
-        _: ReleaseNumber,
+        number: ReleaseNumber,
     ) -> Result<Option<Release>, LedgerError> {
-        read_only()
+        Ok(self.forgotten.get(&number).cloned())
     }
 }
 

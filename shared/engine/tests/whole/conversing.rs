@@ -1,5 +1,7 @@
 //! A channel hears all of it, in order, whatever arrives and whatever fails.
 
+use std::collections::BTreeMap;
+
 use chat::settings::Says;
 use chat::talk::Reach;
 use domain::artefact::{Artefact, BuildFacts};
@@ -14,11 +16,11 @@ use engine::memory::contract::noon;
 
 use crate::chatroom::{Book, Scene, Takes};
 
-fn stage(name: &str) -> StageName {
+pub(crate) fn stage(name: &str) -> StageName {
     name.parse().unwrap()
 }
 
-fn id(seq: u64) -> EntryId {
+pub(crate) fn id(seq: u64) -> EntryId {
     EntryId {
         service: "web".parse().unwrap(),
         seq,
@@ -49,7 +51,7 @@ fn config() -> ServiceConfig {
     file.resolve(&home).unwrap()
 }
 
-fn release(number: u64) -> Release {
+pub(crate) fn release(number: u64) -> Release {
     Release {
         number: ReleaseNumber(number),
         artefact: Artefact::Object {
@@ -88,7 +90,7 @@ fn pipeline() -> Pipeline {
     pipeline
 }
 
-fn book(whats: Vec<What>) -> Book {
+pub(crate) fn book(whats: Vec<What>) -> Book {
     let sealed = |(index, what): (usize, What)| {
         let seq = index as u64 + 1;
         let entry = Entry {
@@ -113,6 +115,7 @@ fn book(whats: Vec<What>) -> Book {
     Book {
         pipeline: pipeline(),
         entries: whats.into_iter().enumerate().map(sealed).collect(),
+        forgotten: BTreeMap::new(),
     }
 }
 
@@ -154,7 +157,7 @@ fn voided(name: &str, number: u64) -> What {
     }
 }
 
-fn order(name: &str, number: u64) -> Box<domain::entry::Order> {
+pub(crate) fn order(name: &str, number: u64) -> Box<domain::entry::Order> {
     let config = config();
     let stage = config.stage(&stage(name)).unwrap();
     Box::new(domain::entry::Order {
@@ -169,7 +172,7 @@ fn order(name: &str, number: u64) -> Box<domain::entry::Order> {
 }
 
 /// From push to rollback: good on test, approved, deployed, an alarm, rolled back.
-fn one_release() -> Vec<What> {
+pub(crate) fn one_release() -> Vec<What> {
     vec![
         What::StartAsked {
             deployment: id(1),
@@ -353,9 +356,9 @@ async fn a_webhook_hears_fewer_messages_that_say_all_by_themselves() {
 #[tokio::test]
 async fn a_chat_that_asks_for_patience_is_left_alone_for_as_long_as_it_said() {
     let scene = Scene::new(book(vec![waits("production", 17)]), Says::Everything);
-    scene.room.one_fails_of.set(1);
+    scene.room.luck.one_fails_of.set(1);
     assert!(scene.hint(1).await.is_err(), "it asks for a second");
-    scene.room.one_fails_of.set(0);
+    scene.room.luck.one_fails_of.set(0);
     for (seconds, told) in [(0, Told::NotYet), (1, Told::NotYet), (1, Told::All)] {
         scene.clock.jump(SignedDuration::from_secs(seconds));
         assert_eq!(scene.hint(1).await.unwrap(), told, "{seconds} s later");
@@ -376,7 +379,7 @@ async fn what_a_chat_refuses_for_good_is_said_without_blocks_and_else_left() {
         let messages = scene.room.messages.borrow();
         let plain = messages.iter().map(|message| message.blocks.is_empty());
         assert_eq!(plain.collect::<Vec<_>>(), shown, "{takes:?}");
-        assert_eq!(scene.room.calls.get(), calls, "{takes:?}");
+        assert_eq!(scene.room.luck.calls.get(), calls, "{takes:?}");
     }
 }
 
@@ -409,7 +412,7 @@ async fn ten_thousand_announcements_arrive_in_order_though_half_of_all_calls_fai
         }
     });
     let scene = Scene::new(book(whats.collect()), Says::Everything);
-    scene.room.one_fails_of.set(2);
+    scene.room.luck.one_fails_of.set(2);
     // They arrive in no order, some twice, and again while they were not told.
     let mut queue: std::collections::VecDeque<u64> = (0..ANNOUNCEMENTS)
         .map(|n| n * 7919 % ANNOUNCEMENTS + 1)
@@ -428,7 +431,7 @@ async fn ten_thousand_announcements_arrive_in_order_though_half_of_all_calls_fai
     }
     assert!(failed > 1000, "half of all calls failed: {failed}");
     let replies = scene.room.replies.borrow();
-    let mut last = std::collections::BTreeMap::new();
+    let mut last = BTreeMap::new();
     let mut heard = std::collections::BTreeSet::new();
     for (under, reply, _) in replies.iter() {
         let (_, id) = reply.text.rsplit_once("`web/").unwrap();

@@ -11,6 +11,7 @@ mod asking;
 mod chatroom;
 mod conversing;
 mod drifting;
+mod publishing;
 mod races;
 mod releases;
 mod scans;

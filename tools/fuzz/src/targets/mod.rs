@@ -2,6 +2,7 @@
 
 mod events;
 mod file;
+mod forge;
 mod ledger;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ pub const TARGETS: &[Target] = &[
     events::SLACK,
     events::SLACK_SETTINGS,
     file::SERVICE_FILE,
+    forge::REPOSITORY,
+    forge::SETTINGS,
     ledger::ENTRY,
     ledger::SNAPSHOT,
 ];

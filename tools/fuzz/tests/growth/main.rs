@@ -106,6 +106,7 @@ fn an_event_costs_what_its_size_says_wherever_in_it_the_size_is() {
         "command",
         "deployer",
         "deployment-changed",
+        "github-settings",
         "image-pushed",
         "lifecycle-hook",
         "reconciler",
