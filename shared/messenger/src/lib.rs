@@ -1,9 +1,13 @@
-//! Slack's Web API: posting, updating, and answering who pressed a button.
+//! Other people's web APIs: Slack's and GitHub's.
 //!
-//! What is said is `chat`'s, and when, the engine's. It travels with the HTTP client that the AWS
-//! SDK brings into every function anyway, because a second one would only make them larger.
+//! What is said is `chat`'s and `forge`'s, and when, the engine's. It travels with the HTTP client
+//! that the AWS SDK brings into every function anyway, because a second one would only make them
+//! larger.
 
-mod answer;
-mod client;
+mod github;
+mod http;
+mod slack;
 
-pub use client::{Messenger, MessengerError};
+pub use github::GitHub;
+pub use http::HttpError;
+pub use slack::{Messenger, MessengerError};

@@ -6,12 +6,12 @@ use chat::card::MessageId;
 use engine::follow::Untold;
 use serde::Deserialize;
 
+use crate::http::Answered;
+
 /// How long a channel is left alone when Slack does not say.
 const PAUSE: Duration = Duration::from_secs(30);
 /// How long it is left alone while somebody has to set something right.
 const PAUSE_MISCONFIGURED: Duration = Duration::from_secs(300);
-/// The longest pause that is believed.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// Slack's words for "not now" (docs.slack.dev, `chat.postMessage`, "Errors").
 const LATER: [&str; 6] = [
@@ -59,13 +59,11 @@ struct Answer {
 }
 
 /// Reads the answer of a method of the Web API.
-pub(crate) fn of_method(
-    status: u16,
-    retry_after: Option<&str>,
-    body: &[u8],
-) -> Result<MessageId, Untold> {
-    busy(status, retry_after)?;
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| Untold::Later {
+pub(super) fn of_method(answered: &Answered) -> Result<MessageId, Untold> {
+    let pause = answered.retry_after().unwrap_or(PAUSE);
+    let status = answered.status;
+    busy(status, pause)?;
+    let answer: Answer = serde_json::from_slice(&answered.body).map_err(|_| Untold::Later {
         after: None,
         why: format!("HTTP {status} without an answer"),
     })?;
@@ -76,7 +74,7 @@ pub(crate) fn of_method(
     let after = if MISCONFIGURED.contains(&error.as_str()) {
         Some(PAUSE_MISCONFIGURED)
     } else if LATER.contains(&error.as_str()) {
-        Some(pause(retry_after))
+        Some(pause)
     } else if GONE.contains(&error.as_str()) {
         return Err(Untold::Gone);
     } else {
@@ -87,14 +85,11 @@ pub(crate) fn of_method(
 
 /// Reads the answer of an incoming webhook: `ok`, or a word and a status
 /// (docs.slack.dev, "Sending messages using incoming webhooks").
-pub(crate) fn of_webhook(
-    status: u16,
-    retry_after: Option<&str>,
-    body: &[u8],
-) -> Result<MessageId, Untold> {
-    busy(status, retry_after)?;
-    let why = String::from_utf8_lossy(body).chars().take(100).collect();
-    match status {
+pub(super) fn of_webhook(answered: &Answered) -> Result<MessageId, Untold> {
+    busy(answered.status, answered.retry_after().unwrap_or(PAUSE))?;
+    let why = String::from_utf8_lossy(&answered.body);
+    let why = why.chars().take(100).collect();
+    match answered.status {
         200 => Ok(MessageId(String::new())),
         400 => Err(Untold::Refused(why)),
         _ => Err(Untold::Later {
@@ -104,10 +99,10 @@ pub(crate) fn of_webhook(
     }
 }
 
-fn busy(status: u16, retry_after: Option<&str>) -> Result<(), Untold> {
+fn busy(status: u16, pause: Duration) -> Result<(), Untold> {
     match status {
         429 => Err(Untold::Later {
-            after: Some(pause(retry_after)),
+            after: Some(pause),
             why: "rate limited".to_owned(),
         }),
         500.. => Err(Untold::Later {
@@ -118,14 +113,31 @@ fn busy(status: u16, retry_after: Option<&str>) -> Result<(), Untold> {
     }
 }
 
-fn pause(retry_after: Option<&str>) -> Duration {
-    let seconds = retry_after.and_then(|seconds| seconds.trim().parse().ok());
-    seconds.map_or(PAUSE, |seconds| Duration::from_secs(seconds).min(PAUSE_MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::http::Headers;
+
     use super::*;
+
+    fn answered(status: u16, retry_after: Option<&str>, body: &[u8]) -> Answered {
+        let mut headers = Headers::new();
+        if let Some(seconds) = retry_after {
+            headers.insert("retry-after", seconds.to_owned());
+        }
+        Answered {
+            status,
+            headers,
+            body: body.to_vec(),
+        }
+    }
+
+    fn of_method(status: u16, retry_after: Option<&str>, body: &[u8]) -> Result<MessageId, Untold> {
+        super::of_method(&answered(status, retry_after, body))
+    }
+
+    fn of_webhook(status: u16, body: &[u8]) -> Result<MessageId, Untold> {
+        super::of_webhook(&answered(status, None, body))
+    }
 
     fn said(error: &str) -> String {
         format!(r#"{{"ok":false,"error":"{error}"}}"#)
@@ -136,7 +148,9 @@ mod tests {
         let later = of_method(429, Some("7"), b"").unwrap_err();
         assert!(matches!(later, Untold::Later { after: Some(after), .. } if after.as_secs() == 7));
         let later = of_method(429, Some("999999999"), b"").unwrap_err();
-        assert!(matches!(later, Untold::Later { after: Some(after), .. } if after == PAUSE_MAX));
+        assert!(
+            matches!(later, Untold::Later { after: Some(after), .. } if after.as_secs() == 3600)
+        );
     }
 
     #[test]
@@ -161,11 +175,11 @@ mod tests {
 
     #[test]
     fn a_webhook_answers_in_its_own_way() {
-        assert!(of_webhook(200, None, b"ok").is_ok());
-        let refused = of_webhook(400, None, b"invalid_payload").unwrap_err();
+        assert!(of_webhook(200, b"ok").is_ok());
+        let refused = of_webhook(400, b"invalid_payload").unwrap_err();
         assert_eq!(refused.to_string(), "refused: invalid_payload");
         for status in [403, 404, 410, 429, 503] {
-            let answer = of_webhook(status, None, b"");
+            let answer = of_webhook(status, b"");
             assert!(matches!(answer, Err(Untold::Later { .. })), "{status}");
         }
     }

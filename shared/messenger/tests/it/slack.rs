@@ -1,6 +1,4 @@
-//! The client against a Slack on this machine, with the errors of the real one.
-
-#![expect(clippy::unwrap_used, reason = "a test panics where something is wrong")]
+//! Against a Slack on this machine, with the errors of the real one.
 
 use std::time::Duration;
 
