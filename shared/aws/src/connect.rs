@@ -43,6 +43,8 @@ pub struct Home {
     pub read_on: Option<String>,
     /// The secret with Slack's settings (`LASTGOOD_SLACK`), for those that speak to Slack.
     pub slack: Option<String>,
+    /// The secret with GitHub's settings (`LASTGOOD_GITHUB`); only `github` is told.
+    pub github: Option<String>,
     /// The secret that holds the key of Docker Hub's webhook (`LASTGOOD_WEBHOOK_SECRET`); only
     /// `image-pushed` is told, when there is one.
     pub webhook_secret: Option<String>,
@@ -86,6 +88,7 @@ impl Home {
             topic: get("LASTGOOD_TOPIC").filter(|topic| !topic.is_empty()),
             read_on: get("LASTGOOD_READ_ON").filter(|address| !address.is_empty()),
             slack: get("LASTGOOD_SLACK").filter(|arn| !arn.is_empty()),
+            github: get("LASTGOOD_GITHUB").filter(|arn| !arn.is_empty()),
             webhook_secret: get("LASTGOOD_WEBHOOK_SECRET").filter(|secret| !secret.is_empty()),
             template: get("LASTGOOD_TEMPLATE").filter(|version| !version.is_empty()),
         })

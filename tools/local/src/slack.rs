@@ -2,10 +2,10 @@
 //! would have made for the functions that speak to it.
 
 use chatroom::Chatroom;
-use gateway::{Emulator, EmulatorError, Place};
+use gateway::{Emulator, Place};
 use serde_json::json;
 
-use crate::{people::PEOPLE, trouble::Trouble};
+use crate::{people::PEOPLE, secrets, trouble::Trouble};
 
 /// The secret's name.
 const SECRET: &str = "lastgood/slack";
@@ -25,13 +25,8 @@ pub(crate) async fn open(port: u16) -> Result<Chatroom, Trouble> {
         signing_secret: SIGNING_SECRET.to_owned(),
         people: people.chain([STRANGER.to_owned()]).collect(),
     };
-    Chatroom::open(options).await.map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AddrInUse {
-            Trouble::PortInUse { port }
-        } else {
-            Trouble::io("open the chat room")(error)
-        }
-    })
+    let opened = Chatroom::open(options).await;
+    opened.map_err(Trouble::listening(port, "open the chat room"))
 }
 
 /// Makes the secret with the settings for a room; gives its ARN.
@@ -52,15 +47,7 @@ pub(crate) async fn store(
         "channels": [{ "id": "C0RELEASES", "services": [services], "mention": "<!here>" }],
         "people": people.collect::<serde_json::Map<_, _>>(),
     });
-    let input = json!({ "Name": SECRET, "SecretString": settings.to_string() });
-    let (root, target) = (emulator.root(home), "secretsmanager.CreateSecret");
-    let made = emulator.json(&root, "secretsmanager", target, &input).await;
-    let made = made.map_err(Trouble::aws("store Slack's settings"))?;
-    let arn = made.get("ARN").and_then(serde_json::Value::as_str);
-    arn.map(str::to_owned).ok_or_else(|| {
-        let error = EmulatorError::Protocol("no ARN in the answer".into());
-        Trouble::aws("store Slack's settings")(error)
-    })
+    secrets::store(emulator, home, SECRET, &settings).await
 }
 
 /// Somebody's id in Slack.

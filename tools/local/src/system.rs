@@ -14,15 +14,17 @@ use delivery::{Delivery, Unkind};
 use fleet::{Fleet, Pace};
 use gateway::{Emulator, Gateway, IamGuard, Place, plain_address};
 use tokio::net::TcpListener;
+use workshop::Workshop;
 
 use crate::{
     environment::Environment,
-    functions,
+    functions, github,
     instance::{self, Claim, Record},
     ministack::{self, MiniStack, ROOT_SECRET},
     paths::Paths,
     people::{self, PEOPLE, Person},
     screen::{Screen, Step},
+    secrets::Secrets,
     slack,
     stack::{self, Outputs, Package},
     trouble::Trouble,
@@ -90,10 +92,11 @@ pub struct System {
     claim: Claim,
 }
 
-/// The five parts.
+/// The parts.
 struct Running {
     gateway: Gateway,
     chatroom: Chatroom,
+    workshop: Workshop,
     fleet: Arc<Fleet>,
     delivery: Delivery,
     ministack: MiniStack,
@@ -154,8 +157,11 @@ impl System {
 
         let step = screen.step("Stack");
         let (room, iam) = (&running.chatroom, Emulator::new(address, ROOT_SECRET));
-        let settings = slack::store(&iam, &home, room, &options.chat).await?;
-        let outputs = package.deploy(&endpoint, &home, &settings, &step).await?;
+        let secrets = Secrets {
+            slack: slack::store(&iam, &home, room, &options.chat).await?,
+            github: github::store(&iam, &home, &running.workshop).await?,
+        };
+        let outputs = package.deploy(&endpoint, &home, &secrets, &step).await?;
         if let Some(buttons) = plain_address(&endpoint, outputs.get("ButtonsUrl")?) {
             room.answers_to(&buttons);
         }
@@ -248,6 +254,12 @@ impl System {
         &self.running.chatroom
     }
 
+    /// The workshop that plays GitHub.
+    #[must_use]
+    pub fn workshop(&self) -> &Workshop {
+        &self.running.workshop
+    }
+
     /// What carries events, for those who watch it or make it unkind.
     #[must_use]
     pub fn delivery(&self) -> &Delivery {
@@ -271,6 +283,7 @@ impl System {
         let Running {
             gateway,
             chatroom,
+            workshop,
             fleet,
             delivery,
             ministack,
@@ -280,6 +293,7 @@ impl System {
         gateway.shutdown().await;
         ministack.stop().await;
         drop(chatroom);
+        drop(workshop);
         drop(claim);
     }
 }
@@ -322,12 +336,12 @@ async fn wire(
     ministack: MiniStack,
     home: &Place,
 ) -> Result<Running, Trouble> {
-    let port = if options.port == 0 {
-        0
-    } else {
-        options.port.saturating_add(1)
+    let port = |further| match options.port {
+        0 => 0,
+        port => port.saturating_add(further),
     };
-    let chatroom = slack::open(port).await?;
+    let chatroom = slack::open(port(1)).await?;
+    let workshop = github::open(port(2)).await?;
     let emulator = ministack.emulator();
     let direct = format!("http://{}", ministack.address());
     let delivery = Delivery::start(delivery::Options {
@@ -366,6 +380,7 @@ async fn wire(
     Ok(Running {
         gateway,
         chatroom,
+        workshop,
         fleet,
         delivery,
         ministack,

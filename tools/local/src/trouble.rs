@@ -153,6 +153,17 @@ impl Trouble {
         move |source| Self::Io { what, source }
     }
 
+    /// A port that cannot be listened on; `what` completes "failed to …".
+    pub(crate) fn listening(port: u16, what: &str) -> impl FnOnce(io::Error) -> Self {
+        move |source| {
+            if source.kind() == io::ErrorKind::AddrInUse {
+                Self::PortInUse { port }
+            } else {
+                Self::io(what)(source)
+            }
+        }
+    }
+
     /// The same with the file it is about.
     pub(crate) fn file(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         Self::io(format!("{what} {}", path.display()))

@@ -14,7 +14,7 @@ use intake::wire::{Desk, Errand};
 use intake::{Decoded, Refusal};
 
 /// Every function that receives events.
-pub(crate) const FUNCTIONS: [&str; 13] = [
+pub(crate) const FUNCTIONS: [&str; 14] = [
     "alarm-changed",
     "api-call-recorded",
     "approval",
@@ -23,6 +23,7 @@ pub(crate) const FUNCTIONS: [&str; 13] = [
     "command",
     "deployer",
     "deployment-changed",
+    "github",
     "image-pushed",
     "lifecycle-hook",
     "notifier",
@@ -54,7 +55,7 @@ pub(crate) fn decode(function: &str, bytes: &[u8]) -> Outcome {
         "command" => taken(intake::command::decode(bytes, Desk::Command).map(Asked::of)),
         "deployer" | "notifier" => batch(intake::stream::decode(bytes)),
         "button-pressed" => pressed(bytes),
-        "slack" => queue(intake::queue::decode(bytes)),
+        "github" | "slack" => queue(intake::queue::decode(bytes)),
         "reconciler" => taken(intake::schedule::decode(bytes)),
         other => panic!("no function is called {other}"),
     }

@@ -79,6 +79,14 @@ pub enum Start {
 }
 
 impl Build<'_> {
+    /// The commit it would have been made of.
+    #[must_use]
+    pub fn commit(&self) -> String {
+        let mut commit = hex::encode(Sha256::digest(self.version));
+        commit.truncate(40);
+        commit
+    }
+
     /// What the running release does, in the words of the local fleet.
     fn app(&self) -> Value {
         let crash = match self.start {
@@ -87,6 +95,12 @@ impl Build<'_> {
         };
         json!({ "version": self.version, "error_rate": self.error_rate, "crash": crash })
     }
+}
+
+/// Where the code of a service would be.
+#[must_use]
+pub fn source(name: &str) -> String {
+    format!("https://github.com/shop/{name}")
 }
 
 /// Makes a repository for images.
@@ -146,6 +160,8 @@ pub async fn push_layers(account: &Account, repository: &str, build: &Build<'_>)
         "config": {
             "Env": ["PATH=/usr/bin", format!("APP={}", build.app())],
             "Labels": {
+                "org.opencontainers.image.revision": build.commit(),
+                "org.opencontainers.image.source": source(repository),
                 "lastgood.version": build.version,
                 "lastgood.author": build.author,
                 "lastgood.job": repository,

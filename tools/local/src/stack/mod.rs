@@ -26,7 +26,9 @@ use aws_types::{SdkConfig, region::Region};
 use gateway::Place;
 
 use self::archive::Archive;
-use crate::{ministack::ROOT_SECRET, paths::Paths, screen::Step, trouble::Trouble};
+use crate::{
+    ministack::ROOT_SECRET, paths::Paths, screen::Step, secrets::Secrets, trouble::Trouble,
+};
 
 /// The stack's name, from which its functions' names follow.
 pub const STACK: &str = "lastgood";
@@ -114,13 +116,13 @@ impl Package {
         &self.command_line
     }
 
-    /// Uploads it, creates the stack and waits until it is complete. `slack` is the ARN of the
-    /// secret with Slack's settings.
+    /// Uploads it, creates the stack and waits until it is complete. `secrets` are the
+    /// ARNs of what those need who speak to others.
     pub(crate) async fn deploy(
         &self,
         endpoint: &str,
         home: &Place,
-        slack: &str,
+        secrets: &Secrets,
         step: &Step,
     ) -> Result<Outputs, Trouble> {
         let config = sdk(endpoint, home);
@@ -136,8 +138,9 @@ impl Package {
             .capabilities(Capability::CapabilityAutoExpand)
             .parameters(parameter("Architecture", architecture()))
             .parameters(parameter("WebhookUrl", "true"))
-            .parameters(parameter("SlackSecretArn", slack))
+            .parameters(parameter("SlackSecretArn", &secrets.slack))
             .parameters(parameter("SlackButtons", "true"))
+            .parameters(parameter("GithubSecretArn", &secrets.github))
             .send()
             .await
             .map_err(Trouble::aws("create the stack"))?;

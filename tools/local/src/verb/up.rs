@@ -213,10 +213,12 @@ See what happens:
   aws ecs list-clusters
 
 What people hear in Slack, with buttons to approve: {chat}
+What GitHub shows of where commits run: {code}
 What functions say: {log}
 To end it: `cargo local down`, or Ctrl-C where it runs.",
         endpoint = system.endpoint(),
         chat = system.chatroom().page(),
+        code = system.workshop().page(),
         lastgood = system.lastgood().display(),
         people = people.join("\n"),
         log = paths.emulator_log().display(),

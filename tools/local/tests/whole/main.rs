@@ -20,6 +20,7 @@ mod meanings;
 mod people;
 mod rights;
 mod scans;
+mod shown;
 mod talked;
 mod uploads;
 mod world;

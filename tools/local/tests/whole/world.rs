@@ -110,6 +110,8 @@ impl World {
             .key(key)
             .metadata("version", build.version)
             .metadata("author", build.author)
+            .metadata("commit", build.commit())
+            .metadata("repository", artefacts::source(job))
             .metadata("job", job)
             .metadata("build-number", build.number.to_string())
             .body(ByteStream::from(archive(build)?));

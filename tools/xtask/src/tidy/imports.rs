@@ -5,13 +5,17 @@ use super::Finding;
 use crate::tree::{Crate, Tree};
 
 /// A crate, or with a `/` at the end every crate in a folder, and those of ours it may import.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("shared/domain", &[]),
     ("shared/intake", &["domain"]),
     ("shared/chat", &["domain"]),
-    ("shared/engine", &["chat", "domain"]),
+    ("shared/forge", &["domain"]),
+    ("shared/engine", &["chat", "domain", "forge"]),
     ("shared/aws", &["chat", "domain", "engine", "fuzz"]),
-    ("shared/messenger", &["chat", "chatroom", "engine"]),
+    (
+        "shared/messenger",
+        &["chat", "chatroom", "engine", "forge", "workshop"],
+    ),
     ("shared/lambda", &["aws", "domain", "engine", "intake"]),
     (
         "functions/",
@@ -20,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "chat",
             "domain",
             "engine",
+            "forge",
             "intake",
             "lambda",
             "messenger",
@@ -31,13 +36,15 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("tools/local/delivery", &[]),
     ("tools/local/fleet", &[]),
     ("tools/local/gateway", &["fleet"]),
+    ("tools/local/workshop", &[]),
     (
         "tools/local",
         &[
             "aws", "chatroom", "delivery", "domain", "engine", "fleet", "gateway", "intake",
+            "workshop",
         ],
     ),
-    ("tools/fuzz", &["chat", "domain", "intake"]),
+    ("tools/fuzz", &["chat", "domain", "forge", "intake"]),
     ("tools/simulator", &["domain", "engine", "intake"]),
     ("tools/xtask", &[]),
 ];
