@@ -40,10 +40,7 @@ pub(super) fn adopted(stage: &StageName, release: ReleaseNumber, reason: &str) -
 }
 
 pub(super) fn unprotected(stage: &StageName, all: &[Peril]) -> String {
-    format!(
-        "a bad release would not be noticed on {stage}: {}",
-        perils(all)
-    )
+    format!("{stage} is not protected as it should be: {}", perils(all))
 }
 
 /// What leaves a stage unprotected.

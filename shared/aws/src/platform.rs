@@ -6,6 +6,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
+use domain::peril::Reflexes;
 use domain::scan::ScanFound;
 use domain::{AccountId, AlarmArn, Artefact, EntryId, Hint, Region, Timestamp};
 use engine::{Onlooker, Platform, PlatformError, Units};
@@ -90,6 +91,16 @@ impl Platform for AwsPlatform {
         match Wanted::of(target) {
             Some(wanted) => ecs::running(clients.ecs(), &wanted).await,
             None => codedeploy::running(&clients, target).await,
+        }
+    }
+
+    async fn reflexes(&self, place: &Place, target: &Target) -> Result<Reflexes, PlatformError> {
+        let clients = self.places.at(place).await?;
+        match target {
+            Target::Ecs { .. } => ecs::survey::reflexes(clients.ecs(), target).await,
+            Target::CodeDeploy { .. } | Target::CodeDeployEcs { .. } => {
+                codedeploy::reflexes(&clients, target).await
+            }
         }
     }
 

@@ -407,7 +407,7 @@ pub enum What {
         /// The release.
         release: ReleaseNumber,
     },
-    /// A bad release would not be noticed on the stage.
+    /// A stage is not protected as it should be: a bad release might not be noticed, or taken back.
     Unprotected {
         /// The stage.
         stage: StageName,

@@ -9,6 +9,7 @@ use crate::artefact::{Artefact, BuildFacts, Content};
 use crate::config::ServiceConfig;
 use crate::drift::ApiCall;
 use crate::name::{EntryId, Identity, ReleaseNumber, StageName};
+use crate::peril::Reflexes;
 use crate::pipeline::{Freeze, Stage};
 use crate::question::{Choice, Question};
 use crate::scan::Scanned;
@@ -200,13 +201,15 @@ pub struct Compared {
     pub running: Running,
 }
 
-/// A stage's alarms as they are: one that is missing does not exist.
+/// What protects a stage, as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
     /// The stage.
     pub stage: StageName,
-    /// Its alarms.
+    /// Its alarms: one that is missing does not exist.
     pub alarms: Vec<AlarmSeen>,
+    /// What its target does by itself; none when that could not be looked at.
+    pub reflexes: Option<Reflexes>,
 }
 
 /// A person's request.

@@ -91,7 +91,7 @@ pub(crate) async fn alarm_set_up(
     Ok(facts)
 }
 
-/// How a stage's alarms are. Where they can never be asked for, nothing is said of them.
+/// What protects a stage. Where its alarms can never be asked for, nothing is said of them.
 async fn inspect_stage(
     platform: &impl Platform,
     pipeline: &Pipeline,
@@ -101,9 +101,16 @@ async fn inspect_stage(
         return Ok(None);
     };
     let alarms = platform.alarms(&config.place, &config.alarms).await;
-    let alarms = unless_never(alarms.map(Some), None)?;
-    let stage = name.clone();
-    Ok(alarms.map(|alarms| Fact::Inspected(Inspected { stage, alarms })))
+    let Some(alarms) = unless_never(alarms.map(Some), None)? else {
+        return Ok(None);
+    };
+    let reflexes = platform.reflexes(&config.place, &config.target).await;
+    let reflexes = unless_never(reflexes.map(Some), None)?;
+    Ok(Some(Fact::Inspected(Inspected {
+        stage: name.clone(),
+        alarms,
+        reflexes,
+    })))
 }
 
 /// What a stage that does nothing really runs; nothing while it does something, and where nothing

@@ -11,6 +11,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
+use domain::peril::Reflexes;
 use domain::pipeline::Pipeline;
 use domain::scan::ScanFound;
 use domain::switch::Switch;
@@ -213,6 +214,9 @@ pub trait Platform {
     /// What a stage's target runs now, when it can be proved: the first last good of a service that
     /// is taken over.
     async fn find_running(&self, stage: &StageConfig) -> Result<Option<Artefact>, PlatformError>;
+
+    /// What a target does by itself about a deployment.
+    async fn reflexes(&self, place: &Place, target: &Target) -> Result<Reflexes, PlatformError>;
 
     /// Alarms as they are. One that does not exist is missing from the answer.
     async fn alarms(

@@ -12,6 +12,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{AlarmsAtStart, Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::hint::Subject;
+use domain::peril::Reflexes;
 use domain::scan::ScanFound;
 use domain::{
     AccountId, AlarmArn, Artefact, EntryId, Hint, Region, SignedDuration, Timestamp, due,
@@ -371,6 +372,11 @@ impl Platform for Ports {
             site.map_or(Running::Unknown, |site| site.running())
         })
         .await
+    }
+
+    /// Nobody sets up here what a target does by itself.
+    async fn reflexes(&self, _: &Place, _: &Target) -> Result<Reflexes, PlatformError> {
+        Ok(Reflexes::default())
     }
 
     async fn group_of(

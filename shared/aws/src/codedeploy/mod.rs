@@ -13,6 +13,7 @@ use aws_sdk_codedeploy::types::{DeploymentInfo, DeploymentStatus, ErrorInformati
 use domain::config::Target;
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, Progress, Running};
+use domain::peril::Reflexes;
 use domain::{Artefact, EntryId, SignedDuration, Timestamp};
 use engine::{PlatformError, Units};
 
@@ -20,6 +21,7 @@ use self::history::{Group, History, is_unfinished};
 use crate::ecs::{self, Wanted};
 use crate::errors::{self, Trouble, cut};
 use crate::places::Clients;
+use crate::survey::Unseen;
 use crate::{artefacts, time};
 
 /// How long after a bad end CodeDeploy may take to begin its rollback: until then it is not over.
@@ -160,6 +162,25 @@ pub(crate) async fn stop(clients: &Clients, order: &StopOrder) -> Result<Answer,
         }
     }
     Ok(Answer::Stopping)
+}
+
+/// What CodeDeploy itself does on alarms.
+pub(crate) async fn reflexes(
+    clients: &Clients,
+    target: &Target,
+) -> Result<Reflexes, PlatformError> {
+    let Group { application, name } = group(target)?;
+    let seen = survey::group(clients.codedeploy(), application, name).await;
+    match seen {
+        Ok(seen) => Ok(Reflexes {
+            alarms: seen.alarms,
+            goes_back: seen.returns_on_alarm,
+        }),
+        Err(Unseen::Missing(words) | Unseen::Forbidden(words)) => {
+            Err(PlatformError::Terminal(words))
+        }
+        Err(Unseen::Unclear(words)) => Err(PlatformError::Transient(words)),
+    }
 }
 
 /// How far an attempt is, and what the target runs.

@@ -3,7 +3,9 @@
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{DeploymentControllerType, Service, ServiceField};
 use domain::SignedDuration;
+use domain::config::Target;
 use domain::entry::Order;
+use domain::peril::Reflexes;
 use engine::PlatformError;
 
 use super::{Wanted, base, definition, describe, image, running_definition};
@@ -45,6 +47,21 @@ pub(crate) async fn service(
         own_addresses: seen.own_addresses(),
         ..configured(service, running)
     })
+}
+
+/// What ECS itself does on alarms (`DeploymentAlarms`: "rollback" is whether it goes back).
+pub(crate) async fn reflexes(client: &Client, target: &Target) -> Result<Reflexes, PlatformError> {
+    let Some(wanted) = Wanted::of(target) else {
+        return Ok(Reflexes::default());
+    };
+    let service = describe(client, &wanted).await?;
+    let configuration = service.deployment_configuration();
+    let alarms = configuration.and_then(|it| it.alarms());
+    let alarms = alarms.filter(|alarms| alarms.enable());
+    Ok(alarms.map_or_else(Reflexes::default, |alarms| Reflexes {
+        alarms: alarms.alarm_names().to_vec(),
+        goes_back: alarms.rollback(),
+    }))
 }
 
 fn configured(service: &Service, running: &str) -> SeenService {

@@ -11,6 +11,7 @@ mod balancers;
 mod codedeploy;
 mod ecs;
 mod ledger;
+mod reflexes;
 mod registry;
 mod store;
 mod support;

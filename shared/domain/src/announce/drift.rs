@@ -83,7 +83,7 @@ pub(super) fn unprotected(stage: &StageName, perils: &[Peril]) -> Told {
         ..plain(
             "unprotected",
             Severity::Alert,
-            "a bad release would not be noticed",
+            "not protected as it should be",
         )
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a stage's alarms can still protect it. Said once when they no longer can, and once when
-//! they can again.
+//! Whether a stage's alarms can still protect it, and its target lets them. Said once when they no
+//! longer can, and once when they can again.
 
 use super::Draft;
 use super::ask::no_stage;
@@ -13,7 +13,7 @@ pub(super) fn inspected(draft: &mut Draft, inspected: &Inspected) -> Reason {
     let Some((config, stage)) = draft.pipeline.stage(name) else {
         return no_stage(name);
     };
-    let found = perils(config, &inspected.alarms, draft.now);
+    let found = perils(config, inspected, &stage.perils, draft.now);
     if found == stage.perils {
         return Reason::NothingNew;
     }

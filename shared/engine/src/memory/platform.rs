@@ -11,6 +11,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Proof, Running};
 use domain::hint::Subject;
+use domain::peril::Reflexes;
 use domain::scan::ScanFound;
 use domain::{AccountId, AlarmArn, Artefact, EntryId, Hint, Region, Timestamp};
 
@@ -29,6 +30,8 @@ pub struct World {
     pub found: BTreeMap<Target, Artefact>,
     /// Alarms as they are.
     pub alarms: BTreeMap<AlarmArn, AlarmSeen>,
+    /// What targets do by themselves; what is not here does nothing.
+    pub reflexes: BTreeMap<Target, Reflexes>,
     /// What builds said, and whether an artefact can be deployed; what is not here is fine.
     pub artefacts: BTreeMap<String, (BuildFacts, Proof)>,
     /// What tags point to, by `registry/repository:tag`, of ECR by `repository:tag`.
@@ -359,6 +362,12 @@ impl Platform for MemoryPlatform {
         self.trouble()?;
         let world = self.world.borrow();
         Ok(world.found.get(&stage.target).cloned())
+    }
+
+    async fn reflexes(&self, _place: &Place, target: &Target) -> Result<Reflexes, PlatformError> {
+        self.trouble()?;
+        let world = self.world.borrow();
+        Ok(world.reflexes.get(target).cloned().unwrap_or_default())
     }
 
     async fn alarms(

@@ -15,6 +15,7 @@ use domain::config::{Place, Source, StageConfig, Target};
 use domain::entry::{Order, StopOrder};
 use domain::fact::{Answer, ArtefactFound, Progress, Running};
 use domain::hint::Subject;
+use domain::peril::Reflexes;
 use domain::scan::ScanFound;
 use domain::{
     AccountId, AlarmArn, Artefact, Commit, EntryId, Hint, Region, Release, ReleaseNumber,
@@ -248,6 +249,10 @@ impl Platform for Ports {
 
     async fn running(&self, place: &Place, target: &Target) -> Result<Running, PlatformError> {
         self.platform(self.0.platform.running(place, target)).await
+    }
+
+    async fn reflexes(&self, place: &Place, target: &Target) -> Result<Reflexes, PlatformError> {
+        self.platform(self.0.platform.reflexes(place, target)).await
     }
 
     async fn group_of(

@@ -111,7 +111,11 @@ fn drifting(story: &mut Story) {
     story.promote("test", 2, Despite::default());
     let stage = stage("test");
     let alarms = Vec::new();
-    story.fact(&Fact::Inspected(Inspected { stage, alarms }));
+    story.fact(&Fact::Inspected(Inspected {
+        stage,
+        alarms,
+        reflexes: None,
+    }));
 }
 
 #[test]

@@ -3,12 +3,19 @@
 use super::story::{Story, alarm, stage};
 use crate::alarm::{AlarmSeen, AlarmState, Voice};
 use crate::fact::{Fact, Inspected};
-use crate::peril::Peril;
+use crate::peril::{Peril, Reflexes};
 use crate::reason::Reason;
 
 fn inspect(story: &mut Story, alarms: Vec<AlarmSeen>) -> Reason {
-    let stage = stage("production");
-    story.fact(&Fact::Inspected(Inspected { stage, alarms }))
+    look(story, alarms, None)
+}
+
+fn look(story: &mut Story, alarms: Vec<AlarmSeen>, reflexes: Option<Reflexes>) -> Reason {
+    story.fact(&Fact::Inspected(Inspected {
+        stage: stage("production"),
+        alarms,
+        reflexes,
+    }))
 }
 
 #[test]
@@ -56,4 +63,56 @@ fn a_new_configuration_begins_without_perils() {
     };
     story.ask(super::story::ALICE, request);
     assert_eq!(inspect(&mut story, Vec::new()), Reason::AlarmsAsTheyShould);
+}
+
+#[test]
+fn a_target_that_ends_deployments_on_alarms_of_its_own_is_said_once() {
+    let mut story = Story::released_everywhere(1);
+    let quiet = story.seen("production", AlarmState::Ok);
+    let mut see = |alarms: &[&str], goes_back: bool| {
+        let alarms = alarms.iter().map(|name| (*name).to_owned()).collect();
+        let reflexes = Some(Reflexes { alarms, goes_back });
+        let reason = look(&mut story, vec![quiet.clone()], reflexes);
+        (reason, story.state("production").perils.clone())
+    };
+    let strange = Peril::StrangeAlarms {
+        alarms: vec!["cpu".to_owned(), "disk".to_owned()],
+    };
+    assert_eq!(see(&[], false), (Reason::NothingNew, Vec::new()));
+    assert_eq!(see(&["web-production-5xx"], true).0, Reason::NothingNew);
+    let (reason, perils) = see(&["web-production-5xx"], false);
+    assert_eq!(reason, Reason::AlarmsNotAsTheyShould);
+    assert_eq!(perils, [Peril::StopsHalfway]);
+    let (_, perils) = see(&["disk", "cpu", "disk"], true);
+    assert_eq!(perils, std::slice::from_ref(&strange));
+    assert_eq!(
+        see(&["cpu", "disk"], true).0,
+        Reason::NothingNew,
+        "whatever the order"
+    );
+    let (_, perils) = see(&["cpu", "disk"], false);
+    assert_eq!(perils, [strange, Peril::StopsHalfway]);
+    let (reason, perils) = see(&[], false);
+    assert_eq!(reason, Reason::AlarmsAsTheyShould);
+    assert_eq!(perils, []);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_believed_to_be_as_it_was() {
+    let mut story = Story::released_everywhere(1);
+    let quiet = story.seen("production", AlarmState::Ok);
+    let reflexes = Reflexes {
+        alarms: vec!["web-production-5xx".to_owned()],
+        goes_back: false,
+    };
+    look(&mut story, vec![quiet.clone()], Some(reflexes));
+    assert_eq!(look(&mut story, vec![quiet], None), Reason::NothingNew);
+    look(&mut story, Vec::new(), None);
+    let gone = Peril::AlarmGone {
+        alarm: alarm("web-production-5xx"),
+    };
+    assert_eq!(
+        story.state("production").perils,
+        [gone, Peril::StopsHalfway]
+    );
 }
