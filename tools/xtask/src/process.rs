@@ -3,8 +3,10 @@
 use std::{
     env,
     ffi::OsString,
+    io::{self, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
+    thread::{self, JoinHandle},
 };
 
 use anyhow::{Context, Result, bail};
@@ -57,6 +59,48 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{shown}` ended with {status}");
     }
     Ok(())
+}
+
+/// A program that runs while others do.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    shown: String,
+    output: JoinHandle<io::Result<Output>>,
+}
+
+/// Shows what is run, and begins it. What it says is kept until its end.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn beside(command: &mut Command) -> Result<Beside> {
+    let shown = shown(command);
+    eprintln!("$ {shown} &");
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let output = thread::spawn(|| child.wait_with_output());
+    Ok(Beside { shown, output })
+}
+
+impl Beside {
+    /// Waits until it has ended, and says what it said.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) fn end(self) -> Result<()> {
+        let Self { shown, output } = self;
+        let output = output.join().ok().context("a thread died")?;
+        let output = output.with_context(|| format!("cannot wait for `{shown}`"))?;
+        eprintln!("$ {shown} (it ran beside)");
+        io::stderr().write_all(&output.stderr)?;
+        io::stdout().write_all(&output.stdout)?;
+        if !output.status.success() {
+            bail!("`{shown}` ended with {}", output.status);
+        }
+        Ok(())
+    }
 }
 
 /// The command as a person would type it.

@@ -76,7 +76,8 @@ pub(crate) fn on<F: Future<Output = Result<()>>>(test: impl FnOnce(&'static Worl
 impl World {
     async fn make() -> Result<(System, Account, Notices, PathBuf)> {
         let paths = Paths::of_repository();
-        let state = paths.state().join("tests");
+        // By binary: they may run at the same time.
+        let state = paths.state().join("tests").join(env!("CARGO_CRATE_NAME"));
         let paths = paths.with_state(state.clone());
         let options = Options {
             port: 0,

@@ -18,6 +18,9 @@ const MINISTACK_VARIABLE: &str = "LASTGOOD_MINISTACK";
 const REGISTRY: (&str, &str) = ("docker-registry", "usr/bin/docker-registry");
 /// Tells tests where the registry is; those that need it are skipped without.
 const REGISTRY_VARIABLE: &str = "LASTGOOD_REGISTRY";
+/// The tests that mostly wait, and have a local system of their own: they run beside all others.
+/// The binary, and what the names of all its tests have in common, and no other's.
+const APART: (&str, &str) = ("unkind", "change_no_outcome");
 /// Seeds of the adversary.
 const SEEDS: &str = "2000";
 /// How the names of service files end, which lie among the example templates.
@@ -123,19 +126,28 @@ fn docs(root: &Path) -> Result<()> {
 
 fn test(root: &Path) -> Result<()> {
     let ministack = python::programs(root, "ministack", MINISTACK)?.join("ministack");
+    let registry = debian::unpacked(root, REGISTRY.0)?.map(|folder| folder.join(REGISTRY.1));
     let asked_for = snapshots::Asked::new(root)?;
-    let mut tests = process::cargo(root);
-    tests
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .env(MINISTACK_VARIABLE, ministack)
-        .env(snapshots::VARIABLE, asked_for.path())
-        // A snapshot that differs is a failure, and leaves no file behind.
-        .env("INSTA_UPDATE", "no");
-    let (package, program) = REGISTRY;
-    if let Some(folder) = debian::unpacked(root, package)? {
-        tests.env(REGISTRY_VARIABLE, folder.join(program));
-    }
-    process::run(&mut tests)?;
+    let tests = |more: &[&str]| {
+        let mut tests = process::cargo(root);
+        tests
+            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+            .args(more)
+            .env(MINISTACK_VARIABLE, &ministack)
+            .env(snapshots::VARIABLE, asked_for.path())
+            // A snapshot that differs is a failure, and leaves no file behind.
+            .env("INSTA_UPDATE", "no");
+        if let Some(registry) = &registry {
+            tests.env(REGISTRY_VARIABLE, registry);
+        }
+        tests
+    };
+    process::run(&mut tests(&["--no-run"]))?;
+    let (binary, theirs) = APART;
+    let beside = process::beside(&mut tests(&["--test", binary]))?;
+    let main = process::run(&mut tests(&["--", "--skip", theirs]));
+    beside.end()?;
+    main?;
     asked_for.compare(root)
 }
 
