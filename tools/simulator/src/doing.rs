@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::alarm::{AlarmSeen, AlarmState};
+use domain::alarm::{AlarmSeen, AlarmState, Voice};
 use domain::artefact::{BuildFacts, Content};
 use domain::fact::RequestId;
 use domain::hint::Subject;
@@ -27,6 +27,9 @@ use crate::world::{Event, World};
 
 /// How often a person tries a request that was not answered; the same one, under the same id.
 const TRIES_MAX: u32 = 4;
+
+/// When alarms were made that are there from the beginning.
+const ALARMS_MADE_BEFORE: SignedDuration = SignedDuration::from_hours(-24);
 
 /// Requests under way, and what was pushed.
 #[derive(Debug, Default)]
@@ -54,6 +57,15 @@ impl World {
         }
         for stored in planned.before {
             cloud.registry.put(stored);
+        }
+        for alarm in planned.alarms {
+            cloud.alarm_made(AlarmSeen {
+                alarm,
+                state: AlarmState::Ok,
+                voice: Voice::Heard,
+                changed_at: due::after(self.shared.begin, ALARMS_MADE_BEFORE),
+                reason: "threshold not crossed".into(),
+            });
         }
         cloud.registry.put(Stored {
             artefact: object("theirs", "k.zip", "v1"),
@@ -169,7 +181,7 @@ impl World {
         }
     }
 
-    fn alarm(&mut self, alarm: &AlarmArn, state: AlarmState, voice: domain::alarm::Voice) {
+    fn alarm(&mut self, alarm: &AlarmArn, state: AlarmState, voice: Voice) {
         let now = self.shared.now.get();
         let known = self.shared.cloud.borrow().alarms.get(alarm).cloned();
         // CloudWatch tells of changes only.

@@ -137,6 +137,12 @@ impl Cloud {
         }
     }
 
+    /// An alarm is there, and has not changed since.
+    pub(crate) fn alarm_made(&mut self, seen: AlarmSeen) {
+        self.alarms_past.push(seen.clone());
+        self.alarms.insert(seen.alarm.clone(), seen);
+    }
+
     /// An alarm changed: deployments that are watched by it notice.
     pub(crate) fn alarm_changed(
         &mut self,
@@ -145,8 +151,7 @@ impl Cloud {
         rng: &mut Rng,
         temper: Temper,
     ) {
-        self.alarms_past.push(seen.clone());
-        self.alarms.insert(seen.alarm.clone(), seen);
+        self.alarm_made(seen);
         let all: Vec<Subject> = self.sites.keys().cloned().collect();
         for subject in all {
             self.on(&subject, now, rng, temper, Site::notice_alarms);

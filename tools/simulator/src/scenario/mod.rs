@@ -6,6 +6,8 @@ pub(crate) mod services;
 pub(crate) mod steps;
 pub(crate) mod text;
 
+use std::collections::BTreeSet;
+
 use domain::alarm::{AlarmState, Voice};
 use domain::artefact::Content;
 use domain::config::ServiceConfig;
@@ -41,6 +43,8 @@ pub(crate) struct Planned {
     pub(crate) sites: Vec<(Subject, Habits, Vec<Unit>)>,
     /// What ran there before.
     pub(crate) before: Vec<Stored>,
+    /// Alarms that are there from the beginning, and quiet; others come to be when they change.
+    pub(crate) alarms: BTreeSet<AlarmArn>,
 }
 
 /// One thing that happens.

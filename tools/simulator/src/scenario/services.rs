@@ -114,11 +114,16 @@ pub(crate) fn planned(rng: &mut Rng, file: ServiceFile) -> anyhow::Result<Planne
         let units = running_before(rng, &file, &mut before);
         sites.push((stage.subject(), habits, units));
     }
+    // Apart, so that it moves nothing else that is drawn.
+    let mut apart = rng.clone();
+    let named = config.stages.iter().flat_map(|stage| &stage.alarms);
+    let alarms = named.filter(|_| apart.u32(0..4) > 0).cloned().collect();
     let planned = Planned {
         file,
         config,
         sites,
         before,
+        alarms,
     };
     Ok(planned)
 }

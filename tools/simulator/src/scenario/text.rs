@@ -91,11 +91,14 @@ pub(crate) fn read(text: &str) -> anyhow::Result<Told> {
     })
 }
 
-/// Targets without a mind of their own, where the release before the first one runs.
+/// Targets without a mind of their own, where the release before the first one runs, and alarms
+/// that are all there.
 fn calm(service: &mut super::Planned) {
     let before = super::services::legacy(&service.file);
     let content = before.artefact.content();
     service.before = vec![before];
+    let stages = service.config.stages.iter();
+    service.alarms = stages.flat_map(|stage| stage.alarms.clone()).collect();
     for (_, habits, units) in &mut service.sites {
         habits.undoes = false;
         habits.hook = false;
