@@ -6,10 +6,12 @@ mod versions;
 use aws::AwsPlatform;
 use clap::Args;
 use domain::SignedDuration;
-use domain::alarm::AlarmState;
+use domain::alarm::{AlarmSeen, AlarmState};
 use domain::config::StageConfig;
 use domain::entry::What;
-use domain::{ServiceName, StageName};
+use domain::fact::Inspected;
+use domain::peril::{Peril, perils};
+use domain::{ServiceName, Timestamp};
 use engine::{Ledger, Mention, Platform as _};
 use intake::wire::{Answer, Ask, Desk};
 use serde::Serialize;
@@ -220,7 +222,7 @@ fn clock(ahead: Option<SignedDuration>) -> Finding {
     }
 }
 
-/// The ledger, what is overdue in it, and the alarms that its stages name.
+/// The ledger, what is overdue in it, and what protects its stages.
 async fn ledger(session: &Session, platform: Option<&AwsPlatform>) -> Vec<Finding> {
     let ledger = match session.ledger().await {
         Ok(ledger) => ledger,
@@ -257,8 +259,8 @@ async fn ledger(session: &Session, platform: Option<&AwsPlatform>) -> Vec<Findin
         let config = loaded.pipeline.config.as_ref();
         let stages = config.map(|config| config.stages.clone());
         for stage in stages.unwrap_or_default() {
-            let about = alarms(platform, service, &stage).await;
-            if about.is_empty() {
+            let about = protection(platform, service, &stage, session.times.now).await;
+            if !about.iter().any(|finding| finding.about == "alarms") {
                 live += stage.alarms.len();
             }
             findings.extend(about);
@@ -280,44 +282,65 @@ fn overdue(services: &[ServiceName]) -> Finding {
     Finding::ill("due", words).repair("look at the logs of the functions reconciler and deployer")
 }
 
-/// What is to be said of a stage's alarms; nothing when all are live.
-async fn alarms(
+/// What is to be said of what protects a stage; nothing when it is as it should be.
+async fn protection(
     platform: &AwsPlatform,
     service: &ServiceName,
     stage: &StageConfig,
+    now: Timestamp,
 ) -> Vec<Finding> {
-    let at = |name: &StageName| format!("{service} {name}");
-    let seen = match platform.alarms(&stage.place, &stage.alarms).await {
+    let at = format!("{service} {}", stage.name);
+    let alarms = match platform.alarms(&stage.place, &stage.alarms).await {
         Ok(seen) => seen,
         Err(error) => {
-            let words = format!("those of {} were not looked at: {error}", at(&stage.name));
+            let words = format!("those of {at} were not looked at: {error}");
             return vec![Finding::doubt("alarms", words)];
         }
     };
-    let mut findings = Vec::new();
-    for alarm in &stage.alarms {
-        let (name, at) = (alarm.name(), at(&stage.name));
-        match seen
-            .iter()
-            .find(|seen| seen.alarm == *alarm)
-            .map(|seen| seen.state)
-        {
-            None => findings.push(
-                Finding::ill("alarms", format!("{name} of {at} does not exist"))
-                    .repair("make it, or take it out of the service file and apply that"),
-            ),
-            Some(AlarmState::InsufficientData) => findings.push(Finding::doubt(
-                "alarms",
-                format!("{name} of {at} has no data: it watches nothing"),
-            )),
-            Some(AlarmState::Alarm) => findings.push(Finding::doubt(
-                "alarms",
-                format!("{name} of {at} fires: it holds what comes next"),
-            )),
-            Some(AlarmState::Ok) => {}
-        }
+    let reflexes = platform.reflexes(&stage.place, &stage.target).await;
+    let unseen = reflexes.as_ref().err().map(|error| {
+        let words = format!("what that of {at} does by itself was not looked at: {error}");
+        Finding::doubt("target", words)
+    });
+    let inspected = Inspected {
+        stage: stage.name.clone(),
+        alarms,
+        reflexes: reflexes.ok(),
+    };
+    let perils = perils(stage, &inspected, &[], now);
+    let perils = perils.iter().map(|peril| peril_at(&at, peril));
+    let alarms = inspected
+        .alarms
+        .iter()
+        .filter_map(|seen| alarm_at(&at, seen));
+    perils.chain(alarms).chain(unseen).collect()
+}
+
+/// What leaves a stage unprotected, and what to do about it.
+fn peril_at(at: &str, peril: &Peril) -> Finding {
+    let words = format!("{at}: {}", peril.words());
+    match peril {
+        Peril::AlarmGone { .. } => Finding::ill("alarms", words)
+            .repair("make it, or take it out of the service file and apply that"),
+        Peril::AlarmMuted { .. } => Finding::ill("alarms", words)
+            .repair("end what mutes it, or take it out of the service file and apply that"),
+        Peril::StrangeAlarms { .. } => Finding::doubt("target", words).repair(
+            "name it in the service file, so that it holds a deployment as long as it fires",
+        ),
+        Peril::StopsHalfway => Finding::doubt("target", words)
+            .repair("let the target roll back on alarms, or leave alarms to Lastgood"),
     }
-    findings
+}
+
+/// What is to be said of an alarm that is there.
+fn alarm_at(at: &str, seen: &AlarmSeen) -> Option<Finding> {
+    let name = seen.alarm.name();
+    let words = match seen.state {
+        AlarmState::InsufficientData => "has no data: it watches nothing",
+        AlarmState::Alarm => "fires: it holds what comes next",
+        AlarmState::Ok => return None,
+    };
+    Some(Finding::doubt("alarms", format!("{name} of {at} {words}")))
 }
 
 /// Lastgood's own alarms: dead letters, the stream's age, failing functions.
@@ -377,6 +400,8 @@ fn announced(service: &ServiceName, answer: &Answer) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use domain::AlarmArn;
+
     use super::*;
 
     #[test]
@@ -401,5 +426,25 @@ mod tests {
                 "{finding:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_leaves_a_stage_unprotected_has_a_repair_each() {
+        let alarm: AlarmArn = "arn:aws:cloudwatch:ap-south-1:111122223333:alarm:web-5xx"
+            .parse()
+            .unwrap();
+        let perils = [
+            Peril::AlarmGone {
+                alarm: alarm.clone(),
+            },
+            Peril::AlarmMuted { alarm },
+            Peril::StrangeAlarms {
+                alarms: vec!["cpu".to_owned()],
+            },
+            Peril::StopsHalfway,
+        ];
+        let findings = perils.map(|peril| peril_at("web production", &peril));
+        insta::assert_snapshot!(text(&findings));
+        assert!(findings.iter().all(|finding| finding.repair.is_some()));
     }
 }
