@@ -2,7 +2,7 @@
 //! are functions of a value and their tests make up small trees of their own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -20,6 +20,8 @@ const PENDING: [&str; 2] = [".snap.new", ".pending-snap"];
 pub(crate) struct Tree {
     /// Content of every text file, by its path from the root, with `/` between folders.
     pub files: BTreeMap<String, String>,
+    /// The paths of all other files: pictures, mostly.
+    pub others: BTreeSet<String>,
     /// The crates of the workspace.
     pub crates: Vec<Crate>,
 }
@@ -52,14 +54,47 @@ impl Tree {
     pub(crate) fn read() -> Result<Self> {
         let metadata = metadata()?;
         let root = metadata.workspace_root.as_std_path();
-        let mut files = BTreeMap::new();
-        gather(root, root, &mut files)?;
-        let crates = metadata
+        let mut tree = Self::default();
+        tree.gather(root, root)?;
+        tree.crates = metadata
             .workspace_packages()
             .into_iter()
             .map(|package| package_to_crate(root, package))
             .collect();
-        Ok(Self { files, crates })
+        Ok(tree)
+    }
+
+    fn gather(&mut self, root: &Path, folder: &Path) -> Result<()> {
+        let entries =
+            fs::read_dir(folder).with_context(|| format!("cannot list {}", show(folder)))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot list {}", show(folder)))?;
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry
+                .file_type()
+                .context("cannot tell files from folders")?;
+            if kind.is_dir() {
+                if !MADE.contains(&name.as_str()) {
+                    self.gather(root, &path)?;
+                }
+            } else if kind.is_file() && !PENDING.iter().any(|end| name.ends_with(end)) {
+                let bytes = match fs::read(&path) {
+                    // Editors and tests make files and remove them again.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    read => read.with_context(|| format!("cannot read {}", show(&path)))?,
+                };
+                let Ok(path) = path.strip_prefix(root).map(slashes) else {
+                    continue;
+                };
+                match String::from_utf8(bytes) {
+                    Ok(text) => drop(self.files.insert(path, text)),
+                    // Of what is no text a check here can only say that it is there.
+                    Err(_) => drop(self.others.insert(path)),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The files whose names end in one of these.
@@ -136,34 +171,6 @@ fn package_to_crate(root: &Path, package: &Package) -> Crate {
     }
 }
 
-fn gather(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", show(folder)))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot list {}", show(folder)))?;
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = entry
-            .file_type()
-            .context("cannot tell files from folders")?;
-        if kind.is_dir() {
-            if !MADE.contains(&name.as_str()) {
-                gather(root, &path, files)?;
-            }
-        } else if kind.is_file() && !PENDING.iter().any(|end| name.ends_with(end)) {
-            let bytes = match fs::read(&path) {
-                // Editors and tests make files and remove them again.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                read => read.with_context(|| format!("cannot read {}", show(&path)))?,
-            };
-            // What is not text is nothing a check here can say anything about.
-            if let (Ok(text), Ok(path)) = (String::from_utf8(bytes), path.strip_prefix(root)) {
-                files.insert(slashes(path), text);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn slashes(path: &Path) -> String {
     path.components()
         .map(|part| part.as_os_str().to_string_lossy())
@@ -183,7 +190,7 @@ impl Tree {
             files: files
                 .map(|(path, text)| (path.to_owned(), text.to_owned()))
                 .into(),
-            crates: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -205,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_and_what_is_no_text_is_left_out() {
+    fn what_was_made_is_left_out_and_what_is_no_text_is_only_named() {
         let folder = tempfile::tempdir().unwrap();
         let put = |path: &str, bytes: &[u8]| {
             let path = folder.path().join(path);
@@ -218,9 +225,10 @@ mod tests {
         put(".ci/run", b"run");
         put("e.png", b"\x89PNG\xff");
         put("f.snap.new", b"f");
-        let mut files = BTreeMap::new();
-        gather(folder.path(), folder.path(), &mut files).unwrap();
-        assert_eq!(files.keys().collect::<Vec<_>>(), [".ci/run", "a/b.rs"]);
+        let mut tree = Tree::default();
+        tree.gather(folder.path(), folder.path()).unwrap();
+        assert_eq!(tree.files.keys().collect::<Vec<_>>(), [".ci/run", "a/b.rs"]);
+        assert_eq!(tree.others.iter().collect::<Vec<_>>(), ["e.png"]);
     }
 
     #[test]

@@ -35,7 +35,9 @@ fn exists(tree: &Tree, document: &str, target: &str) -> bool {
     }
     let path = place.join("/");
     let inside = format!("{path}/");
-    tree.files.contains_key(&path) || tree.files.keys().any(|file| file.starts_with(&inside))
+    tree.files.contains_key(&path)
+        || tree.others.contains(&path)
+        || tree.files.keys().any(|file| file.starts_with(&inside))
 }
 
 #[cfg(test)]
@@ -46,13 +48,14 @@ mod tests {
     fn dead_links_are_found() {
         let readme = "See [a](docs/a.md#top), [it](https://example.com), [here](#here)\n\
                       and [b](docs/b.md) in [docs](./docs/).\n";
-        let tree = Tree::of([
+        let mut tree = Tree::of([
             ("README.md", readme),
             (
                 "docs/a.md",
-                "back [home](../README.md), or [nowhere](../x.md)\n",
+                "back [home](../README.md) ![a](a.png), or [nowhere](../x.md)\n",
             ),
         ]);
+        tree.others.insert("docs/a.png".to_owned());
         assert_eq!(
             found(check, &tree),
             [
