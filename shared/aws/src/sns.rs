@@ -15,8 +15,7 @@
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use chat::custom::Notification;
-use domain::announce::ReadOn;
-use domain::announce::{Announcement, SUBJECT_LENGTH_MAX};
+use domain::announce::{Announcement, ReadOn, SUBJECT_LENGTH_MAX};
 use engine::{AnnounceError, Announcer};
 use serde_json::json;
 

@@ -1,5 +1,6 @@
 //! Looking at what others did behind the ledger's back: what a target runs while nothing of ours is
-//! done there, who called for a change of it, and how the alarms that protect it are.
+//! done there, who called for a change of it, and what protects it: its alarms, and what the target
+//! does on alarms by itself.
 
 use domain::commit::Watcher;
 use domain::drift::ApiCall;
